@@ -1,0 +1,1 @@
+//! Integration tests: they start the real program and speak its protocols.
