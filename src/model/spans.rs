@@ -1,0 +1,284 @@
+//! Spans as columns, and the table `otel_traces`: the OpenTelemetry ClickHouse exporter's names and
+//! types first, then ours, which keep what the exporter loses.
+
+use crate::column::ColumnRef::*;
+use crate::column::MapColumn;
+use crate::kind::{SPAN_KINDS, STATUS_CODES};
+use crate::table::{ROW_VERSION, columns};
+use crate::text::{DictColumn, StrColumn};
+
+/// Spans, one row each. Every plain column has one entry per finished row.
+#[derive(Clone, Debug, Default)]
+pub struct Spans {
+    /// Number of the row's resource.
+    pub resource: Vec<u32>,
+    /// Number of the row's scope.
+    pub scope: Vec<u32>,
+    /// Trace id.
+    pub trace_id: Vec<[u8; 16]>,
+    /// Span id.
+    pub span_id: Vec<[u8; 8]>,
+    /// Parent's span id; zero for a root.
+    pub parent_span_id: Vec<[u8; 8]>,
+    /// W3C trace state.
+    pub trace_state: StrColumn,
+    /// Name.
+    pub name: DictColumn,
+    /// Kind by OTLP number, 0 to 5.
+    pub kind: Vec<u8>,
+    /// Start, nanoseconds since the epoch; the receive time when there is none or it is nonsense.
+    pub start: Vec<i64>,
+    /// Duration in nanoseconds, never negative.
+    pub duration: Vec<u64>,
+    /// Status code by OTLP number, 0 to 2.
+    pub status: Vec<u8>,
+    /// Status message.
+    pub status_message: StrColumn,
+    /// OTLP span flags, all 32 bits.
+    pub flags: Vec<u32>,
+    /// Attributes.
+    pub attributes: MapColumn,
+    /// Types of the attributes ([`crate::value`]).
+    pub attribute_types: DictColumn,
+    /// Attributes that the sender or the limits dropped.
+    pub dropped_attributes: Vec<u32>,
+    /// Events that the sender or the limits dropped.
+    pub dropped_events: Vec<u32>,
+    /// Links that the sender or the limits dropped.
+    pub dropped_links: Vec<u32>,
+    /// Events of all rows.
+    pub events: Events,
+    /// Links of all rows.
+    pub links: Links,
+    /// How many spans this one stands for (sampling).
+    pub weight: Vec<f64>,
+    /// Bits of [`crate::mark`].
+    pub marks: Vec<u32>,
+    /// The start as sent, where `start` is not it; else 0.
+    pub original_start: Vec<u64>,
+    /// The end as sent, where start + duration is not it; else 0.
+    pub original_end: Vec<u64>,
+    /// `http.route`, or empty.
+    pub http_route: DictColumn,
+    /// `http.response.status_code` (or the older `http.status_code`), or 0.
+    pub http_status: Vec<u16>,
+    /// `db.system.name` (or the older `db.system`), or empty.
+    pub db_system: DictColumn,
+    /// The peer by its best name: `peer.service`, else the server's address, or empty.
+    pub peer: DictColumn,
+    /// `messaging.destination.name`, or empty.
+    pub messaging_destination: DictColumn,
+    /// Zipkin's local endpoint as sent (JSON), or empty.
+    pub local_endpoint: StrColumn,
+    /// Zipkin's remote endpoint as sent (JSON), or empty.
+    pub remote_endpoint: StrColumn,
+}
+
+/// Events of many spans.
+#[derive(Clone, Debug, Default)]
+pub struct Events {
+    /// For each span the number of events up to and including it.
+    pub ends: Vec<u32>,
+    /// Time, nanoseconds since the epoch.
+    pub time: Vec<i64>,
+    /// Name.
+    pub name: DictColumn,
+    /// Attributes.
+    pub attributes: MapColumn,
+    /// Types of the attributes.
+    pub attribute_types: DictColumn,
+    /// Dropped attributes.
+    pub dropped_attributes: Vec<u32>,
+}
+
+/// Links of many spans.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    /// For each span the number of links up to and including it.
+    pub ends: Vec<u32>,
+    /// Trace id; zero when the sender's was malformed.
+    pub trace_id: Vec<[u8; 16]>,
+    /// Span id; zero when the sender's was malformed.
+    pub span_id: Vec<[u8; 8]>,
+    /// W3C trace state.
+    pub trace_state: StrColumn,
+    /// Attributes.
+    pub attributes: MapColumn,
+    /// Types of the attributes.
+    pub attribute_types: DictColumn,
+    /// Dropped attributes.
+    pub dropped_attributes: Vec<u32>,
+    /// OTLP flags.
+    pub flags: Vec<u32>,
+}
+
+columns! {
+    /// `otel_traces`: one row per span.
+    static TRACES = "otel_traces" for Spans, |s, c| {
+        "Timestamp", "DateTime64(9)", "Delta(8), ZSTD(1)", "start of the span; the receive time when it was absent or nonsense (Marks)" => I64(&s.start);
+        "TraceId", "String", "ZSTD(1)", "trace id, 32 hex digits; 64-bit ids are padded (Marks)" => TraceIds(&s.trace_id);
+        "SpanId", "String", "ZSTD(1)", "span id, 16 hex digits" => SpanIds(&s.span_id);
+        "ParentSpanId", "String", "ZSTD(1)", "parent's span id, or empty" => SpanIds(&s.parent_span_id);
+        "TraceState", "String", "ZSTD(1)", "W3C trace state" => Str(&s.trace_state);
+        "SpanName", "LowCardinality(String)", "ZSTD(1)", "span name" => Dict(&s.name);
+        "SpanKind", "LowCardinality(String)", "ZSTD(1)", "Unspecified, Internal, Server, Client, Producer or Consumer" => Names(&s.kind, &SPAN_KINDS);
+        "ServiceName", "LowCardinality(String)", "ZSTD(1)", "resource attribute service.name" => DictVia(&s.resource, &c.resources.service_name);
+        "ResourceAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "resource attributes as text" => MapVia(&s.resource, &c.resources.attributes);
+        "ScopeName", "String", "ZSTD(1)", "instrumentation scope" => DictVia(&s.scope, &c.scopes.name);
+        "ScopeVersion", "String", "ZSTD(1)", "instrumentation scope version" => DictVia(&s.scope, &c.scopes.version);
+        "SpanAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "span attributes as text" => Map(&s.attributes);
+        "Duration", "UInt64", "ZSTD(1)", "duration in nanoseconds" => U64(&s.duration);
+        "StatusCode", "LowCardinality(String)", "ZSTD(1)", "Unset, Ok or Error" => Names(&s.status, &STATUS_CODES);
+        "StatusMessage", "String", "ZSTD(1)", "status description" => Str(&s.status_message);
+        "Events.Timestamp", "Array(DateTime64(9))", "ZSTD(1)", "event times" => List(&s.events.ends, Box::new(I64(&s.events.time)));
+        "Events.Name", "Array(LowCardinality(String))", "ZSTD(1)", "event names" => List(&s.events.ends, Box::new(Dict(&s.events.name)));
+        "Events.Attributes", "Array(Map(LowCardinality(String), String))", "ZSTD(1)", "event attributes as text" => List(&s.events.ends, Box::new(Map(&s.events.attributes)));
+        "Events.AttributeTypes", "Array(LowCardinality(String))", "ZSTD(1)", "types of the event attributes" => List(&s.events.ends, Box::new(Dict(&s.events.attribute_types)));
+        "Events.DroppedAttributesCount", "Array(UInt32)", "ZSTD(1)", "dropped event attributes" => List(&s.events.ends, Box::new(U32(&s.events.dropped_attributes)));
+        "Links.TraceId", "Array(String)", "ZSTD(1)", "linked trace ids" => List(&s.links.ends, Box::new(TraceIds(&s.links.trace_id)));
+        "Links.SpanId", "Array(String)", "ZSTD(1)", "linked span ids" => List(&s.links.ends, Box::new(SpanIds(&s.links.span_id)));
+        "Links.TraceState", "Array(String)", "ZSTD(1)", "linked trace states" => List(&s.links.ends, Box::new(Str(&s.links.trace_state)));
+        "Links.Attributes", "Array(Map(LowCardinality(String), String))", "ZSTD(1)", "link attributes as text" => List(&s.links.ends, Box::new(Map(&s.links.attributes)));
+        "Links.AttributeTypes", "Array(LowCardinality(String))", "ZSTD(1)", "types of the link attributes" => List(&s.links.ends, Box::new(Dict(&s.links.attribute_types)));
+        "Links.DroppedAttributesCount", "Array(UInt32)", "ZSTD(1)", "dropped link attributes" => List(&s.links.ends, Box::new(U32(&s.links.dropped_attributes)));
+        "Links.Flags", "Array(UInt32)", "ZSTD(1)", "link flags" => List(&s.links.ends, Box::new(U32(&s.links.flags)));
+        "Tenant", "LowCardinality(String)", "ZSTD(1)", "tenant, or empty" => SameText(&c.envelope.tenant);
+        "RetentionClass", "LowCardinality(String)", "ZSTD(1)", "retention class; empty is the default" => SameText("");
+        "ReceivedAt", "DateTime64(9)", "Delta(8), ZSTD(1)", "when the request arrived" => SameI64(c.envelope.received_ns);
+        "BatchId", "UInt128", "ZSTD(1)", "the insert that brought the row" => BatchId;
+        "RowVersion", "UInt8", "ZSTD(1)", "version of the row's encoding" => SameU8(ROW_VERSION);
+        "Flags", "UInt32", "ZSTD(1)", "OTLP span flags" => U32(&s.flags);
+        "Marks", "UInt32", "ZSTD(1)", "what is special about the row (model::mark)" => U32(&s.marks);
+        "Weight", "Float64", "ZSTD(1)", "how many spans this one stands for (sampling)" => F64(&s.weight);
+        "OriginalTimestamp", "UInt64", "ZSTD(1)", "the start as sent where Timestamp is not it" => U64(&s.original_start);
+        "OriginalEndTimestamp", "UInt64", "ZSTD(1)", "the end as sent where start + duration is not it" => U64(&s.original_end);
+        "SpanAttributeTypes", "LowCardinality(String)", "ZSTD(1)", "types of the span attributes (model::value)" => Dict(&s.attribute_types);
+        "ResourceAttributeTypes", "LowCardinality(String)", "ZSTD(1)", "types of the resource attributes" => DictVia(&s.resource, &c.resources.attribute_types);
+        "ResourceSchemaUrl", "LowCardinality(String)", "ZSTD(1)", "schema URL of the resource" => DictVia(&s.resource, &c.resources.schema_url);
+        "ResourceDroppedAttributesCount", "UInt32", "ZSTD(1)", "dropped resource attributes" => U32Via(&s.resource, &c.resources.dropped_attributes);
+        "EntityRefs", "String", "ZSTD(1)", "entity references of the resource as JSON" => StrVia(&s.resource, &c.resources.entity_refs);
+        "ScopeAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "scope attributes as text" => MapVia(&s.scope, &c.scopes.attributes);
+        "ScopeAttributeTypes", "LowCardinality(String)", "ZSTD(1)", "types of the scope attributes" => DictVia(&s.scope, &c.scopes.attribute_types);
+        "ScopeDroppedAttributesCount", "UInt32", "ZSTD(1)", "dropped scope attributes" => U32Via(&s.scope, &c.scopes.dropped_attributes);
+        "ScopeSchemaUrl", "LowCardinality(String)", "ZSTD(1)", "schema URL of the scope" => DictVia(&s.scope, &c.scopes.schema_url);
+        "DroppedAttributesCount", "UInt32", "ZSTD(1)", "dropped span attributes" => U32(&s.dropped_attributes);
+        "DroppedEventsCount", "UInt32", "ZSTD(1)", "dropped events" => U32(&s.dropped_events);
+        "DroppedLinksCount", "UInt32", "ZSTD(1)", "dropped links" => U32(&s.dropped_links);
+        "HttpRoute", "LowCardinality(String)", "ZSTD(1)", "http.route" => Dict(&s.http_route);
+        "HttpStatusCode", "UInt16", "ZSTD(1)", "http.response.status_code, or 0" => U16(&s.http_status);
+        "DbSystem", "LowCardinality(String)", "ZSTD(1)", "db.system.name" => Dict(&s.db_system);
+        "Peer", "LowCardinality(String)", "ZSTD(1)", "best name of the other side" => Dict(&s.peer);
+        "MessagingDestination", "LowCardinality(String)", "ZSTD(1)", "messaging.destination.name" => Dict(&s.messaging_destination);
+        "ServiceVersion", "LowCardinality(String)", "ZSTD(1)", "service.version" => DictVia(&s.resource, &c.resources.service_version);
+        "ServiceInstance", "LowCardinality(String)", "ZSTD(1)", "service.instance.id, or the pod, host or container that stands for it" => DictVia(&s.resource, &c.resources.service_instance);
+        "LocalEndpoint", "String", "ZSTD(1)", "Zipkin's local endpoint as sent" => Str(&s.local_endpoint);
+        "RemoteEndpoint", "String", "ZSTD(1)", "Zipkin's remote endpoint as sent" => Str(&s.remote_endpoint);
+    }
+}
+
+impl Spans {
+    /// Number of finished spans.
+    pub fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// Forgets the span being built: everything appended since the last finished one.
+    pub fn roll_back(&mut self) {
+        let rows = self.len();
+        let events = self.events.ends.get(rows.wrapping_sub(1)).map_or(0, |end| *end as usize);
+        let links = self.links.ends.get(rows.wrapping_sub(1)).map_or(0, |end| *end as usize);
+        let pairs = last_end(&self.attributes.ends);
+        self.attributes.truncate(rows, pairs);
+        self.events.truncate(events);
+        self.links.truncate(links);
+    }
+
+    /// Panics unless all columns have the same number of rows: the seam between decoding and storing.
+    pub fn assert_whole(&self) {
+        let rows = self.len();
+        let whole = [
+            self.resource.len(),
+            self.scope.len(),
+            self.trace_id.len(),
+            self.span_id.len(),
+            self.parent_span_id.len(),
+            self.trace_state.len(),
+            self.name.len(),
+            self.kind.len(),
+            self.start.len(),
+            self.duration.len(),
+            self.status.len(),
+            self.status_message.len(),
+            self.flags.len(),
+            self.attributes.len(),
+            self.attribute_types.len(),
+            self.dropped_attributes.len(),
+            self.dropped_events.len(),
+            self.dropped_links.len(),
+            self.events.ends.len(),
+            self.links.ends.len(),
+            self.weight.len(),
+            self.original_start.len(),
+            self.original_end.len(),
+            self.http_route.len(),
+            self.http_status.len(),
+            self.db_system.len(),
+            self.peer.len(),
+            self.messaging_destination.len(),
+            self.local_endpoint.len(),
+            self.remote_endpoint.len(),
+        ];
+        assert!(whole.iter().all(|length| *length == rows), "span columns differ in length: {rows} against {whole:?}");
+        assert_eq!(self.events.time.len(), self.events.attributes.len(), "every event has its attributes");
+        assert_eq!(self.links.trace_id.len(), self.links.attributes.len(), "every link has its attributes");
+    }
+
+    /// Bytes held, approximately.
+    pub fn heap_bytes(&self) -> usize {
+        self.attributes.heap_bytes()
+            + self.events.attributes.heap_bytes()
+            + self.links.attributes.heap_bytes()
+            + self.status_message.heap_bytes()
+            + self.trace_state.heap_bytes()
+            + self.local_endpoint.heap_bytes()
+            + self.remote_endpoint.heap_bytes()
+            + self.len() * 160
+            + self.events.time.len() * 24
+            + self.links.flags.len() * 48
+    }
+}
+
+impl Events {
+    /// Forgets events from `events` on; spans keep their ends.
+    pub fn truncate(&mut self, events: usize) {
+        self.time.truncate(events);
+        self.name.truncate(events);
+        self.attribute_types.truncate(events);
+        self.dropped_attributes.truncate(events);
+        let pairs = last_end(&self.attributes.ends[..events.min(self.attributes.ends.len())]);
+        self.attributes.truncate(events, pairs);
+    }
+}
+
+impl Links {
+    /// Forgets links from `links` on; spans keep their ends.
+    pub fn truncate(&mut self, links: usize) {
+        self.trace_id.truncate(links);
+        self.span_id.truncate(links);
+        self.trace_state.truncate(links);
+        self.attribute_types.truncate(links);
+        self.dropped_attributes.truncate(links);
+        self.flags.truncate(links);
+        let pairs = last_end(&self.attributes.ends[..links.min(self.attributes.ends.len())]);
+        self.attributes.truncate(links, pairs);
+    }
+}
+
+fn last_end(ends: &[u32]) -> usize {
+    ends.last().map_or(0, |end| *end as usize)
+}
