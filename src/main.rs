@@ -1,2 +1,39 @@
 //! The door: parse the command line, run the command, turn the outcome into an exit code.
-fn main() {}
+
+mod books;
+mod cli;
+mod clock;
+mod config;
+mod decode;
+mod deliver;
+mod flow;
+mod import;
+mod intake;
+mod lanes;
+mod listen;
+mod ranges;
+mod recover;
+mod status;
+mod waterline;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprint_chain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stderr)] // Errors that end the program are for people.
+fn eprint_chain(error: &anyhow::Error) {
+    eprintln!("hypocenter: {error:#}");
+}

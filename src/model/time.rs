@@ -46,7 +46,9 @@ mod tests {
     // Guarantee: the calendar agrees with the known dates; Mondays are Mondays.
     #[test]
     fn calendar() {
-        for (day_number, text) in [(0, "1970-01-01"), (19_782, "2024-02-29"), (10_957, "2000-01-01"), (-1, "1969-12-31")] {
+        for (day_number, text) in
+            [(0, "1970-01-01"), (19_782, "2024-02-29"), (10_957, "2000-01-01"), (-1, "1969-12-31")]
+        {
             assert_eq!(day_text(day_number), text);
         }
         assert_eq!(day_text(monday(day(1_700_000_000 * SECOND_NS))), "2023-11-13");

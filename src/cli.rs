@@ -1,0 +1,164 @@
+//! The command line: `run` (the default) and its companions. Standard output is for people, the log
+//! goes to standard error.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{self, Config, Sources};
+use crate::{flow, import};
+
+/// OpenTelemetry-compatible collector and trace correlator: finds where a failure began.
+#[derive(Debug, Parser)]
+#[command(name = "hypocenter", version, about, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive, store and serve (the default)
+    Run(RunArgs),
+    /// Read the configuration and say whether it is valid
+    Validate(RunArgs),
+    /// Print the effective configuration with the source of each value
+    PrintConfig(RunArgs),
+    /// Send files (OTLP JSON lines, Zipkin JSON, Jaeger JSON) to a running server
+    Import(import::ImportArgs),
+    /// The embedded engine: install its library, or serve (used by `run`)
+    Engine {
+        #[command(subcommand)]
+        command: EngineCommand,
+    },
+    /// Print a completion script for a shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum EngineCommand {
+    /// Fetch the engine library once per user (pinned version, checked)
+    Install {
+        /// Install from this archive or library instead of the package registry
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
+    /// Serve ClickHouse's HTTP interface over one data directory; ends with its parent
+    #[command(hide = true)]
+    Serve(engine::ServeArgs),
+}
+
+#[derive(Clone, Debug, Default, Args)]
+struct RunArgs {
+    /// YAML configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Form of the log on standard error: text or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Any configuration key
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// End the process at a named point, the nth time it is passed (fault tests)
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "POINT[:NTH]", hide = true)]
+    crash_at: Option<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command.unwrap_or(Command::Run(cli.run)) {
+        Command::Run(args) => {
+            args.arm_crash_point();
+            let config = args.load()?;
+            start_log(&config);
+            flow::run(config)
+        }
+        Command::Validate(args) => {
+            args.load()?;
+            say("The configuration is valid.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::PrintConfig(args) => {
+            say(args.load()?.print().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Import(args) => import::run(args),
+        Command::Engine { command: EngineCommand::Install { from } } => install_engine(from),
+        Command::Engine { command: EngineCommand::Serve(args) } => engine::serve(args),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "hypocenter", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+impl RunArgs {
+    fn load(&self) -> anyhow::Result<Config> {
+        let mut set = Vec::new();
+        for pair in &self.set {
+            let (key, value) = pair.split_once('=').with_context(|| format!("--set takes key=value, not `{pair}`"))?;
+            set.push((key.to_owned(), value.to_owned()));
+        }
+        let named = [
+            ("data_dir", self.data_dir.as_ref().map(|dir| dir.display().to_string())),
+            ("listen", self.listen.clone()),
+            ("log.format", self.log_format.clone()),
+        ];
+        set.extend(named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+        Ok(config::load(&Sources { file: self.config.clone(), set })?)
+    }
+
+    #[cfg(debug_assertions)]
+    fn arm_crash_point(&self) {
+        if let Some(point) = &self.crash_at {
+            let (name, nth) = point.split_once(':').unwrap_or((point, "1"));
+            journal::crash::arm(name, nth.parse().unwrap_or(1));
+        }
+    }
+
+    #[cfg(not(debug_assertions))]
+    fn arm_crash_point(&self) {}
+}
+
+fn start_log(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    if config.log_json { log.json().init() } else { log.init() }
+}
+
+fn install_engine(from: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let config = config::load(&Sources::default())?;
+    let path = engine::install::install(from.as_deref(), &config.storage.embedded.cache_dir, &mut |line| say(line))?;
+    say(&format!("The engine library is installed: {}", path.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+#[allow(clippy::print_stdout)] // The one place that speaks to people.
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}

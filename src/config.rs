@@ -1,0 +1,931 @@
+//! Configuration in two steps: what was written (defaults, then the YAML file, then `HYPOCENTER_*`,
+//! then flags and `--set`), each value with its source, and what is resolved from it, validated and
+//! with units in the types. One table lists every key; the reference page `docs/configuration.md`
+//! and the names of the environment variables derive from it. Only this file reads the environment.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Every key: name, default, form, meaning. The meaning is the manual.
+const KEYS: &[Key] = &[
+    key(
+        "data_dir",
+        "",
+        Form::Path,
+        "Where the journal and the embedded engine keep their data. Empty: `$XDG_DATA_HOME/hypocenter`, else `./hypocenter-data`.",
+    ),
+    key("listen", "127.0.0.1", Form::Text, "Address that all ports listen on. `0.0.0.0` opens them to the network."),
+    key("ports.http", "7700", Form::Number, "UI, own API, metrics, health. 0: any free port, printed at start."),
+    key("ports.otlp_grpc", "4317", Form::Number, "OTLP over gRPC."),
+    key("ports.otlp_http", "4318", Form::Number, "OTLP over HTTP, protobuf and JSON."),
+    key("ports.zipkin", "9411", Form::Number, "Zipkin v1 and v2."),
+    key(
+        "storage.url",
+        "",
+        Form::Text,
+        "ClickHouse's HTTP address, such as `https://clickhouse:8443`. Empty: the embedded engine.",
+    ),
+    key("storage.user", "default", Form::Text, "User at `storage.url`."),
+    key("storage.password", "", Form::Secret, "Password at `storage.url`."),
+    key("storage.database", "hypocenter", Form::Text, "Database; created when missing. Never `default`."),
+    key(
+        "storage.ca_file",
+        "",
+        Form::Path,
+        "PEM file of the authority that signed ClickHouse's certificate. Empty: the system's authorities.",
+    ),
+    key(
+        "storage.compression",
+        "auto",
+        Form::Choice(&["auto", "none", "lz4"]),
+        "Compression of inserts. `auto`: LZ4 to a remote server, none on loopback.",
+    ),
+    key("storage.inserts_in_flight", "2", Form::Number, "Inserts that run at the same time."),
+    key("storage.insert_timeout", "60s", Form::Duration, "An insert that takes longer is tried again."),
+    key(
+        "storage.embedded.library",
+        "",
+        Form::Path,
+        "Path of the engine library. Empty: the one that `hypocenter engine install` fetched. `HYPOCENTER_ENGINE_LIB` is the same key.",
+    ),
+    key(
+        "storage.embedded.memory_max",
+        "auto",
+        Form::Bytes,
+        "Memory cap of the embedded engine. `auto`: a quarter of the machine's, at most 2GiB.",
+    ),
+    key(
+        "storage.embedded.http_port",
+        "0",
+        Form::Number,
+        "Port on which other programs may read with ClickHouse's HTTP interface as user `reader`. 0: off.",
+    ),
+    key(
+        "storage.embedded.reader_password",
+        "",
+        Form::Secret,
+        "Password of `reader`. Needed when `storage.embedded.http_port` is set.",
+    ),
+    key(
+        "journal.dir",
+        "",
+        Form::Path,
+        "Where the journal lies. Empty: `journal` in the data directory. A disk of its own lowers latency under load.",
+    ),
+    key(
+        "journal.budget",
+        "8GiB",
+        Form::Bytes,
+        "Disk the journal may use. When it is spent, new data is refused with a retryable answer.",
+    ),
+    key("journal.segment", "64MiB", Form::Bytes, "A segment file is closed after passing this size."),
+    key(
+        "journal.durability",
+        "fsync",
+        Form::Choice(&["fsync", "process"]),
+        "When a sender is answered: `fsync` after the data is on disk, `process` after the operating system has it (survives a crash of Hypocenter, not of the machine).",
+    ),
+    key(
+        "journal.confirmed_retention",
+        "10m",
+        Form::Duration,
+        "Stored segments are kept this long, to verify ClickHouse against them after an unclean stop.",
+    ),
+    key("ingest.body_max", "64MiB", Form::Bytes, "Largest request body, before and after decompression."),
+    key(
+        "ingest.memory_max",
+        "256MiB",
+        Form::Bytes,
+        "Memory for requests in flight. When it is spent, requests are refused with a retryable answer.",
+    ),
+    key(
+        "ingest.block_memory_max",
+        "96MiB",
+        Form::Bytes,
+        "Memory for blocks on their way to ClickHouse. When it is spent, blocks are rebuilt from the journal later.",
+    ),
+    key("ingest.block_rows_max", "50000", Form::Number, "Rows of one insert."),
+    key("ingest.block_bytes_max", "12MiB", Form::Bytes, "Bytes of one insert."),
+    key("ingest.linger", "400ms", Form::Duration, "Longest wait for an insert to fill."),
+    key("ingest.linger_cold", "10s", Form::Duration, "Longest wait in partitions beside the busiest."),
+    key(
+        "ingest.resend_window",
+        "2m",
+        Form::Duration,
+        "An identical request within this time is answered, counted and not stored again. 0: off.",
+    ),
+    key(
+        "ingest.new_days_per_hour_max",
+        "100",
+        Form::Number,
+        "Day partitions outside the last week that senders may open per hour; rows beyond stand at their receive time, with the original kept.",
+    ),
+    key("ingest.attributes_max", "1024", Form::Number, "Attributes kept per item."),
+    key("ingest.attribute_value_max", "256KiB", Form::Bytes, "Bytes kept of an attribute value."),
+    key("ingest.body_text_max", "1MiB", Form::Bytes, "Bytes kept of a log body."),
+    key("ingest.events_max", "4096", Form::Number, "Events kept per span."),
+    key("ingest.links_max", "4096", Form::Number, "Links kept per span."),
+    key("ingest.cors_origins", "*", Form::List, "Origins whose browsers may send OTLP. Empty: none."),
+    key(
+        "retention.traces",
+        "30d",
+        Form::Duration,
+        "How long spans are kept, counted from the later of event time and receipt. 0: for ever.",
+    ),
+    key("retention.logs", "30d", Form::Duration, "How long log records are kept."),
+    key("retention.metrics", "30d", Form::Duration, "How long metric points are kept."),
+    key("query.timeout", "30s", Form::Duration, "Longest run of one query."),
+    key("query.memory_max", "1GiB", Form::Bytes, "Memory of one query."),
+    key("query.rows_max", "200000000", Form::Number, "Rows that one query may read."),
+    key(
+        "tenancy.enabled",
+        "false",
+        Form::Bool,
+        "Whether `X-Scope-OrgID` separates tenants. Otherwise the header is ignored.",
+    ),
+    key(
+        "access.tokens",
+        "",
+        Form::List,
+        "Bearer tokens as `name:secret` or `name:secret:read`, `:write`, `:read+write`, then optionally `:tenant`. Empty: everyone may read and write.",
+    ),
+    key(
+        "access.allowed_hosts",
+        "",
+        Form::List,
+        "Host names, beside loopback and the listen address, under which the UI may be opened.",
+    ),
+    key("tls.cert_file", "", Form::Path, "PEM certificate chain. Empty: no TLS."),
+    key("tls.key_file", "", Form::Path, "PEM private key."),
+    key(
+        "tls.client_ca_file",
+        "",
+        Form::Path,
+        "PEM authorities of client certificates; when set, clients must show one.",
+    ),
+    key("log.format", "text", Form::Choice(&["text", "json"]), "Form of Hypocenter's own log, on standard error."),
+    key("log.level", "info", Form::Text, "Level, or a filter such as `info,store=debug`."),
+];
+
+/// What a key's value looks like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    Text,
+    Secret,
+    Path,
+    Number,
+    Bool,
+    Bytes,
+    Duration,
+    List,
+    Choice(&'static [&'static str]),
+}
+
+#[derive(Debug)]
+struct Key {
+    name: &'static str,
+    default: &'static str,
+    form: Form,
+    about: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, form: Form, about: &'static str) -> Key {
+    Key { name, default, form, about }
+}
+
+/// What the configuration resolves to.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Data directory.
+    pub data_dir: PathBuf,
+    /// Listen address.
+    pub listen: IpAddr,
+    /// Ports.
+    pub ports: Ports,
+    /// Where rows are stored.
+    pub storage: Storage,
+    /// The durable log.
+    pub journal: journal::Config,
+    /// Receiving and batching.
+    pub ingest: Ingest,
+    /// How long rows are kept; zero for ever.
+    pub retention: Retention,
+    /// Bounds of one query.
+    pub query: Query,
+    /// Whether tenants are separated.
+    pub tenancy_enabled: bool,
+    /// Bearer tokens as written.
+    pub tokens: Vec<String>,
+    /// Further host names of the UI.
+    pub allowed_hosts: Vec<String>,
+    /// TLS of the listening ports.
+    pub tls: Option<Tls>,
+    /// Own log: JSON rather than text.
+    pub log_json: bool,
+    /// Own log: filter.
+    pub log_level: String,
+    written: Written,
+}
+
+/// Listening ports; 0 is any free one.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// UI and own API.
+    pub http: u16,
+    /// OTLP over gRPC.
+    pub otlp_grpc: u16,
+    /// OTLP over HTTP.
+    pub otlp_http: u16,
+    /// Zipkin.
+    pub zipkin: u16,
+}
+
+/// Where rows are stored.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// ClickHouse's address; `None` is the embedded engine.
+    pub url: Option<String>,
+    /// User at the address.
+    pub user: String,
+    /// Password at the address.
+    pub password: String,
+    /// Database.
+    pub database: String,
+    /// Authority of the server's certificate.
+    pub ca_file: Option<PathBuf>,
+    /// `auto`, `none` or `lz4`.
+    pub compression: String,
+    /// Inserts at the same time.
+    pub inserts_in_flight: usize,
+    /// Limit of one insert.
+    pub insert_timeout: Duration,
+    /// The embedded engine.
+    pub embedded: Embedded,
+}
+
+/// The embedded engine.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// The library, when named.
+    pub library: Option<PathBuf>,
+    /// Memory cap in bytes; `None` lets the engine room choose.
+    pub memory_bytes_max: Option<u64>,
+    /// Port for readers; 0 is off.
+    pub http_port: u16,
+    /// Password of the reader.
+    pub reader_password: String,
+    /// Where installed libraries lie.
+    pub cache_dir: PathBuf,
+}
+
+/// Receiving and batching.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    /// Body limit in bytes.
+    pub body_bytes_max: usize,
+    /// Memory for requests in flight, bytes.
+    pub memory_bytes_max: usize,
+    /// Memory for blocks, bytes.
+    pub block_memory_bytes_max: usize,
+    /// Rows of one insert.
+    pub block_rows_max: u32,
+    /// Bytes of one insert.
+    pub block_bytes_max: usize,
+    /// Longest wait of the busiest lanes.
+    pub linger: Duration,
+    /// Longest wait of the others.
+    pub linger_cold: Duration,
+    /// Resend window; zero is off.
+    pub resend_window: Duration,
+    /// Day partitions that senders may open per hour.
+    pub new_days_per_hour_max: usize,
+    /// Decode limits.
+    pub limits: model::Limits,
+    /// Allowed browser origins.
+    pub cors_origins: Vec<String>,
+}
+
+/// Retention per signal; zero for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Spans.
+    pub traces: Duration,
+    /// Log records.
+    pub logs: Duration,
+    /// Metric points.
+    pub metrics: Duration,
+}
+
+/// Bounds of one query.
+#[derive(Clone, Copy, Debug)]
+pub struct Query {
+    /// Longest run.
+    pub timeout: Duration,
+    /// Memory in bytes.
+    pub memory_bytes_max: u64,
+    /// Rows read.
+    pub rows_max: u64,
+}
+
+/// TLS of the listening ports.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Certificate chain.
+    pub cert_file: PathBuf,
+    /// Private key.
+    pub key_file: PathBuf,
+    /// Authorities of client certificates.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// What stopped the configuration from being read; each says where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not YAML.
+    #[error("the configuration file {path} is not valid YAML: {reason}")]
+    Yaml {
+        /// The file.
+        path: String,
+        /// Why, with line and column.
+        reason: String,
+    },
+    /// A key is not known.
+    #[error("unknown key `{key}` ({source_name}){nearest}")]
+    Unknown {
+        /// The key.
+        key: String,
+        /// Where it was written.
+        source_name: String,
+        /// The nearest known name.
+        nearest: String,
+    },
+    /// A value does not fit its key.
+    #[error("`{key}` ({source_name}) {reason}")]
+    Value {
+        /// The key.
+        key: String,
+        /// Where it was written.
+        source_name: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What the command line gives: a file and `key=value` pairs that win over everything.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The YAML file.
+    pub file: Option<PathBuf>,
+    /// Pairs from flags, in order.
+    pub set: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+struct Written(BTreeMap<&'static str, (String, String)>);
+
+/// Reads every source and resolves the result.
+pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    let mut written =
+        Written(KEYS.iter().map(|key| (key.name, (key.default.to_owned(), "default".to_owned()))).collect());
+    if let Some(path) = &sources.file {
+        written.read_file(path)?;
+    }
+    for (name, value) in std::env::vars() {
+        written.read_environment(&name, &value)?;
+    }
+    for (name, value) in &sources.set {
+        written.set(name, value.clone(), "command line")?;
+    }
+    resolve(written)
+}
+
+/// The reference page: every key with default, environment variable and meaning.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Configuration\n\nGenerated from the key table in `src/config.rs`. Sources, later ones win: defaults, the YAML file (`--config`), \
+         environment, flags and `--set key=value`. `${env:NAME}` inside a YAML value is replaced by the variable.\n\n\
+         | key | default | environment | meaning |\n|---|---|---|---|\n",
+    );
+    for key in KEYS {
+        let default = if key.default.is_empty() { "" } else { &format!("`{}`", key.default) };
+        let choices = match key.form {
+            Form::Choice(choices) => format!(" One of {}.", choices.join(", ")),
+            _ => String::new(),
+        };
+        let _ = writeln!(
+            page,
+            "| `{}` | {default} | `{}` | {}{choices} |",
+            key.name,
+            environment_name(key.name),
+            key.about
+        );
+    }
+    page
+}
+
+impl Config {
+    /// The effective configuration as YAML, with the source of each value; secrets are hidden.
+    pub fn print(&self) -> String {
+        let mut out = String::new();
+        let mut open: Vec<&str> = Vec::new();
+        for key in KEYS {
+            let (value, source) = &self.written.0[key.name];
+            let parts: Vec<&str> = key.name.split('.').collect();
+            let (leaf, path) = parts.split_last().unwrap_or((&"", &[]));
+            let shared = open.iter().zip(path).take_while(|(a, b)| a == b).count();
+            open.truncate(shared);
+            for part in &path[shared..] {
+                let _ = writeln!(out, "{}{part}:", "  ".repeat(open.len()));
+                open.push(part);
+            }
+            let shown = if key.form == Form::Secret && !value.is_empty() { "********" } else { value };
+            let indent = "  ".repeat(open.len());
+            let _ = writeln!(out, "{indent}{leaf}: {} # {source}", Value::String(shown.to_owned()));
+        }
+        out
+    }
+}
+
+impl Written {
+    fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: name.clone(), source })?;
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        let tree: Value = serde_saphyr::from_str(&text)
+            .map_err(|error| ConfigError::Yaml { path: name.clone(), reason: error.to_string() })?;
+        let mut flat = Vec::new();
+        flatten("", &tree, &mut flat);
+        for (key, value) in flat {
+            let line = line_of(&text, &key).map_or(String::new(), |line| format!(", line {line}"));
+            let source = format!("{name}{line}");
+            let value = interpolate(&value).map_err(|reason| ConfigError::Value {
+                key: key.clone(),
+                source_name: source.clone(),
+                reason,
+            })?;
+            self.set(&key, value, &source)?;
+        }
+        Ok(())
+    }
+
+    fn read_environment(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        if name == "HYPOCENTER_ENGINE_LIB" {
+            return self.set("storage.embedded.library", value.to_owned(), name);
+        }
+        // Other programs of the project (benches, fault tests) have variables of their own.
+        match KEYS.iter().find(|key| environment_name(key.name) == name) {
+            Some(key) => self.set(key.name, value.to_owned(), name),
+            None => Ok(()),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: String, source: &str) -> Result<(), ConfigError> {
+        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+            return Err(ConfigError::Unknown {
+                key: name.to_owned(),
+                source_name: source.to_owned(),
+                nearest: nearest(name),
+            });
+        };
+        self.0.insert(key.name, (value, source.to_owned()));
+        Ok(())
+    }
+
+    fn text(&self, name: &str) -> &str {
+        &self.0[name].0
+    }
+
+    fn bad(&self, name: &str, reason: impl Into<String>) -> ConfigError {
+        ConfigError::Value { key: name.to_owned(), source_name: self.0[name].1.clone(), reason: reason.into() }
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, ConfigError> {
+        let text = self.text(name);
+        text.trim().parse().map_err(|_| self.bad(name, format!("must be a whole number in range, not `{text}`")))
+    }
+
+    fn boolean(&self, name: &str) -> Result<bool, ConfigError> {
+        match self.text(name) {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(self.bad(name, format!("must be true or false, not `{other}`"))),
+        }
+    }
+
+    fn bytes(&self, name: &str) -> Result<u64, ConfigError> {
+        let text = self.text(name);
+        parse_bytes(text).ok_or_else(|| self.bad(name, format!("must be a size such as 64MiB, not `{text}`")))
+    }
+
+    fn duration(&self, name: &str) -> Result<Duration, ConfigError> {
+        let text = self.text(name);
+        parse_duration(text).ok_or_else(|| {
+            self.bad(name, format!("must be a duration such as 400ms, 10s, 5m, 2h or 30d, not `{text}`"))
+        })
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        let text = self.text(name);
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        self.text(name).split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn choice(&self, name: &str, choices: &[&str]) -> Result<String, ConfigError> {
+        let text = self.text(name);
+        if choices.contains(&text) {
+            return Ok(text.to_owned());
+        }
+        Err(self.bad(name, format!("must be one of {}, not `{text}`", choices.join(", "))))
+    }
+}
+
+fn resolve(written: Written) -> Result<Config, ConfigError> {
+    for key in KEYS {
+        if let Form::Choice(choices) = key.form {
+            written.choice(key.name, choices)?;
+        }
+    }
+    let w = &written;
+    let data_dir = w.path("data_dir").unwrap_or_else(default_data_dir);
+    let listen = match w.text("listen") {
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        text => text
+            .trim_matches(['[', ']'])
+            .parse()
+            .map_err(|_| w.bad("listen", format!("must be an IP address, not `{text}`")))?,
+    };
+    let database = w.text("storage.database").to_owned();
+    if database == "default" || !is_identifier(&database) {
+        return Err(
+            w.bad("storage.database", "must be a plain name (letters, digits, underscore) other than `default`")
+        );
+    }
+    let url = Some(w.text("storage.url").trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    if let Some(url) = &url
+        && !(url.starts_with("http://") || url.starts_with("https://"))
+    {
+        return Err(w.bad("storage.url", "must begin with http:// or https://"));
+    }
+    let http_port = w.number("storage.embedded.http_port")?;
+    let reader_password = w.text("storage.embedded.reader_password").to_owned();
+    if http_port != 0 && reader_password.is_empty() {
+        return Err(w.bad("storage.embedded.reader_password", "must be set when storage.embedded.http_port is"));
+    }
+    let embedded = Embedded {
+        library: w.path("storage.embedded.library"),
+        memory_bytes_max: match w.text("storage.embedded.memory_max") {
+            "auto" => None,
+            _ => Some(w.bytes("storage.embedded.memory_max")?),
+        },
+        http_port,
+        reader_password,
+        cache_dir: cache_dir(),
+    };
+    let storage = Storage {
+        url,
+        user: w.text("storage.user").to_owned(),
+        password: w.text("storage.password").to_owned(),
+        database,
+        ca_file: w.path("storage.ca_file"),
+        compression: w.text("storage.compression").to_owned(),
+        inserts_in_flight: w.number::<usize>("storage.inserts_in_flight")?.max(1),
+        insert_timeout: w.duration("storage.insert_timeout")?,
+        embedded,
+    };
+    let tls = match (w.path("tls.cert_file"), w.path("tls.key_file")) {
+        (Some(cert_file), Some(key_file)) => {
+            Some(Tls { cert_file, key_file, client_ca_file: w.path("tls.client_ca_file") })
+        }
+        (None, None) => None,
+        _ => return Err(w.bad("tls.key_file", "and tls.cert_file must be set together")),
+    };
+    Ok(Config {
+        journal: resolve_journal(w, &data_dir)?,
+        data_dir,
+        listen,
+        ports: Ports {
+            http: w.number("ports.http")?,
+            otlp_grpc: w.number("ports.otlp_grpc")?,
+            otlp_http: w.number("ports.otlp_http")?,
+            zipkin: w.number("ports.zipkin")?,
+        },
+        storage,
+        ingest: resolve_ingest(w)?,
+        retention: Retention {
+            traces: w.duration("retention.traces")?,
+            logs: w.duration("retention.logs")?,
+            metrics: w.duration("retention.metrics")?,
+        },
+        query: Query {
+            timeout: w.duration("query.timeout")?,
+            memory_bytes_max: w.bytes("query.memory_max")?,
+            rows_max: w.number("query.rows_max")?,
+        },
+        tenancy_enabled: w.boolean("tenancy.enabled")?,
+        tokens: w.list("access.tokens"),
+        allowed_hosts: w.list("access.allowed_hosts"),
+        tls,
+        log_json: w.text("log.format") == "json",
+        log_level: w.text("log.level").to_owned(),
+        written,
+    })
+}
+
+fn resolve_journal(w: &Written, data_dir: &Path) -> Result<journal::Config, ConfigError> {
+    let durability = match w.text("journal.durability") {
+        "process" => journal::Durability::Process,
+        _ => journal::Durability::Fsync,
+    };
+    Ok(journal::Config {
+        dir: w.path("journal.dir").unwrap_or_else(|| data_dir.join("journal")),
+        budget_bytes: w.bytes("journal.budget")?,
+        segment_bytes: w.bytes("journal.segment")?,
+        confirmed_retention: w.duration("journal.confirmed_retention")?,
+        durability,
+        ..journal::Config::default()
+    })
+}
+
+fn resolve_ingest(w: &Written) -> Result<Ingest, ConfigError> {
+    let short = |name| -> Result<u32, ConfigError> {
+        u32::try_from(w.bytes(name)?).map_err(|_| w.bad(name, "must be less than 4GiB"))
+    };
+    let limits = model::Limits {
+        attributes_max: w.number("ingest.attributes_max")?,
+        attribute_value_bytes_max: short("ingest.attribute_value_max")?,
+        body_bytes_max: short("ingest.body_text_max")?,
+        events_max: w.number("ingest.events_max")?,
+        links_max: w.number("ingest.links_max")?,
+        ..model::Limits::default()
+    };
+    Ok(Ingest {
+        body_bytes_max: short("ingest.body_max")? as usize,
+        memory_bytes_max: w.bytes("ingest.memory_max")? as usize,
+        block_memory_bytes_max: w.bytes("ingest.block_memory_max")? as usize,
+        block_rows_max: w.number::<u32>("ingest.block_rows_max")?.max(1),
+        block_bytes_max: w.bytes("ingest.block_bytes_max")? as usize,
+        linger: w.duration("ingest.linger")?,
+        linger_cold: w.duration("ingest.linger_cold")?,
+        resend_window: w.duration("ingest.resend_window")?,
+        new_days_per_hour_max: w.number("ingest.new_days_per_hour_max")?,
+        limits,
+        cors_origins: w.list("ingest.cors_origins"),
+    })
+}
+
+fn flatten(prefix: &str, tree: &Value, out: &mut Vec<(String, String)>) {
+    match tree {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                flatten(&path, value, out);
+            }
+        }
+        Value::Array(items) => {
+            let joined: Vec<String> = items.iter().map(scalar).collect();
+            out.push((prefix.to_owned(), joined.join(",")));
+        }
+        Value::Null if prefix.is_empty() => {}
+        other => out.push((prefix.to_owned(), scalar(other))),
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+// Only inside parsed scalars, so that a variable can never change the file's structure.
+fn interpolate(value: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = value;
+    while let Some(start) = rest.find("${env:") {
+        let after = &rest[start + 6..];
+        let Some(end) = after.find('}') else {
+            return Err("has `${env:` without `}`".to_owned());
+        };
+        out.push_str(&rest[..start]);
+        let name = &after[..end];
+        out.push_str(
+            &std::env::var(name).map_err(|_| format!("names the environment variable {name}, which is not set"))?,
+        );
+        rest = &after[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+// The line where the key's last part stands below its parents; good enough to point a reader there.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let mut parts = key.split('.').peekable();
+    for (number, line) in text.lines().enumerate() {
+        let wanted = parts.peek()?;
+        let name =
+            line.trim_start().trim_start_matches("- ").split(':').next().unwrap_or("").trim().trim_matches(['"', '\'']);
+        if name == *wanted {
+            parts.next();
+            if parts.peek().is_none() {
+                return Some(number + 1);
+            }
+        }
+    }
+    None
+}
+
+fn nearest(name: &str) -> String {
+    let leaf = |text: &str| text.rsplit('.').next().unwrap_or(text).to_owned();
+    let best = KEYS
+        .iter()
+        .map(|key| (distance(name, key.name).min(distance(&leaf(name), &leaf(key.name)) + 1), key.name))
+        .min();
+    match best {
+        Some((distance, known)) if distance <= 4 => format!("; did you mean `{known}`?"),
+        _ => "; `hypocenter print-config` lists the known keys".to_owned(),
+    }
+}
+
+// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.chars().enumerate() {
+            let cost = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = cost.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+fn environment_name(key: &str) -> String {
+    format!("HYPOCENTER_{}", key.replace('.', "_").to_uppercase())
+}
+
+/// A size: a number with B, KiB/KB/K, MiB/MB/M, GiB/GB/G or TiB (binary units); plain is bytes.
+fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1u64,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => return None,
+    };
+    Some((number * unit as f64) as u64)
+}
+
+/// A duration: numbers with ms, s, m, h or d, added up (`1h30m`); a bare 0 is zero.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut total = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        total += number
+            * match &rest[..letters] {
+                "ms" => 0.001,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                "d" => 86_400.0,
+                _ => return None,
+            };
+        rest = &rest[letters..];
+    }
+    Duration::try_from_secs_f64(total).ok()
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn default_data_dir() -> PathBuf {
+    match std::env::var_os("XDG_DATA_HOME").filter(|dir| !dir.is_empty()) {
+        Some(dir) => PathBuf::from(dir).join("hypocenter"),
+        None => PathBuf::from("hypocenter-data"),
+    }
+}
+
+fn cache_dir() -> PathBuf {
+    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("XDG_CACHE_HOME")
+        .or_else(|| named("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(|| PathBuf::from(".cache"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hypocenter.yaml");
+        std::fs::write(&path, text).unwrap();
+        load(&Sources { file: Some(path), set: Vec::new() })
+    }
+
+    // Scenario: nothing is written anywhere.
+    // Guarantee: the defaults are valid and are the fixed ports and limits.
+    #[test]
+    fn zero_configuration() {
+        let config = load(&Sources::default()).unwrap();
+        assert_eq!(
+            (config.ports.http, config.ports.otlp_grpc, config.ports.otlp_http, config.ports.zipkin),
+            (7700, 4317, 4318, 9411)
+        );
+        assert_eq!(config.ingest.body_bytes_max, 64 << 20);
+        assert_eq!(config.retention.traces, Duration::from_secs(30 * 86_400));
+        assert!(config.print().contains("otlp_grpc: \"4317\" # default"));
+    }
+
+    // Scenario: a file with nested keys, lists and sizes, overridden from the command line.
+    // Guarantee: later sources win, and each value keeps its source.
+    #[test]
+    fn sources_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.yaml");
+        std::fs::write(&path, "ports:\n  http: 0\ningest:\n  body_max: 2MiB\naccess:\n  tokens: [a:b, c:d:read]\n")
+            .unwrap();
+        let set = vec![("ports.http".to_owned(), "7777".to_owned())];
+        let config = load(&Sources { file: Some(path), set }).unwrap();
+        assert_eq!(config.ports.http, 7777);
+        assert_eq!(config.ingest.body_bytes_max, 2 << 20);
+        assert_eq!(config.tokens, ["a:b", "c:d:read"]);
+        assert!(config.print().contains("line 4"), "{}", config.print());
+    }
+
+    // Scenario: typing errors and values that do not fit.
+    // Guarantee: the error names key, line and the nearest known name, or says what the value must be.
+    #[test]
+    fn errors_point_at_the_line() {
+        let check = |text: &str, wanted: &[&str]| {
+            let error = file(text).unwrap_err().to_string();
+            assert!(wanted.iter().all(|part| error.contains(part)), "{error}");
+        };
+        check("ports:\n  htpp: 1\n", &["`ports.htpp`", "line 2", "did you mean `ports.http`"]);
+        check("retention:\n  traces: soon\n", &["`retention.traces`", "line 2", "duration"]);
+        check("storage:\n  database: default\n", &["`storage.database`", "other than `default`"]);
+        check("ports: [\n", &["not valid YAML"]);
+        check("listen: ${env:HYPOCENTER_NO_SUCH_VARIABLE}\n", &["HYPOCENTER_NO_SUCH_VARIABLE", "not set"]);
+        check("tls:\n  cert_file: a.pem\n", &["set together"]);
+    }
+
+    // Scenario: sizes and durations as people write them.
+    // Guarantee: binary units, summed durations, nonsense refused.
+    #[test]
+    fn units() {
+        assert_eq!(parse_bytes("1.5MiB"), Some(3 << 19));
+        assert_eq!(parse_bytes("12 parsecs"), None);
+        assert_eq!(parse_duration("1h30m"), Some(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_duration("5"), None);
+    }
+
+    // Scenario: the reference page in docs.
+    // Guarantee: it is what the key table says; UPDATE_DOCS=1 rewrites it.
+    #[test]
+    fn reference_page_is_fresh() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, reference()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), reference(), "run the tests with UPDATE_DOCS=1");
+    }
+}

@@ -1,0 +1,336 @@
+//! From sealed blocks to ClickHouse. A block's seal is durable before the first byte of its insert;
+//! the insert is repeated under the same token until ClickHouse has it; then it is confirmed. A row
+//! that ClickHouse refuses for good is found by halving and set aside as a dead letter. While
+//! ClickHouse is away, everything here waits, and the lanes stop reading.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use journal::{Journal, Seal};
+use model::{BatchId, Table};
+use store::{Block, InsertError, LaneKey, SealedBlock, Store};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Semaphore, watch};
+use tracing::{error, info, warn};
+use wire::books::DeadLetterEntry;
+
+use crate::books::{self, Books};
+use crate::decode::{self, Rules};
+use crate::lanes::{Parcel, Payload};
+use crate::ranges::Point;
+use crate::waterline::Waterline;
+
+/// First and longest pause between tries.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// After this long without success the store counts as slow.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// How the store is doing, as users read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreState {
+    /// Inserts succeed.
+    Ok,
+    /// Inserts are tried again and again.
+    Down(String),
+}
+
+/// Delivery and what it needs.
+pub(crate) struct Delivery {
+    pub(crate) journal: Arc<Journal<Payload>>,
+    pub(crate) store: Store,
+    pub(crate) waterline: Arc<Waterline>,
+    pub(crate) books: Arc<Books>,
+    pub(crate) budget: access::Budget,
+    pub(crate) rules: Rules,
+    pub(crate) state: watch::Sender<StoreState>,
+    pub(crate) writer: u64,
+    /// Sequence numbers of batches made here; apart from those of the lanes.
+    pub(crate) sequence: AtomicU64,
+}
+
+/// Batches made in delivery count from here, those of the lanes from 1.
+pub(crate) const DELIVERY_SEQUENCE: u64 = 1 << 63;
+
+impl Delivery {
+    /// Takes parcels until there are no more, `at_once` at the same time.
+    pub(crate) async fn run(self: Arc<Self>, mut parcels: UnboundedReceiver<Parcel>, at_once: usize) {
+        let places = Arc::new(Semaphore::new(at_once));
+        while let Some(parcel) = parcels.recv().await {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let delivery = Arc::clone(&self);
+            tokio::spawn(async move {
+                delivery.deliver(parcel).await;
+                drop(place);
+            });
+        }
+        // The last ones are still on their way.
+        let _ = places.acquire_many(at_once as u32).await;
+    }
+
+    async fn deliver(&self, parcel: Parcel) {
+        let Parcel { seal, block, sealed, verify } = parcel;
+        if let Some(sealed) = sealed
+            && !self.make_durable(sealed, &seal).await
+        {
+            return;
+        }
+        if verify && self.is_stored(&seal).await {
+            return self.confirm(&seal);
+        }
+        let (seal, block) = match (block, verify) {
+            (Some(block), false) => (seal, block),
+            // Absent after a restart: the same rows under a new id, never under the old token.
+            _ => match self.seal_again(&seal, &[(seal.from, seal.to)]).await.into_iter().next() {
+                Some(renewed) => renewed,
+                None => return,
+            },
+        };
+        self.insert(seal, block).await;
+    }
+
+    // The seal must be on disk before the insert's first byte.
+    async fn make_durable(&self, sealed: journal::Ticket, seal: &Seal) -> bool {
+        let mut outcome = sealed.await.map(|_| ());
+        let mut pause = PAUSE.0;
+        while let Err(reason) = &outcome {
+            if matches!(reason, journal::AppendError::Closed) {
+                return false; // rebuilt from the journal at the next start
+            }
+            warn!(%reason, "cannot write a seal; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+            outcome = self.journal.seal(seal.clone()).await.map(|_| ());
+        }
+        true
+    }
+
+    async fn insert(&self, seal: Seal, block: Block) {
+        let table = block.table();
+        let rows = seal.rows;
+        let mut pause = PAUSE.0;
+        let began = Instant::now();
+        let finished = tokio::task::spawn_blocking(move || {
+            let native = block.finish(BatchId(seal.batch));
+            (block, native)
+        });
+        let Ok((block, native)) = finished.await else {
+            error!("a block could not be encoded");
+            return;
+        };
+        let sealed = SealedBlock { table, batch: BatchId(seal.batch), rows, native };
+        loop {
+            journal::crash::crash_point("before-insert");
+            match self.store.insert(&sealed).await {
+                Ok(()) => {
+                    journal::crash::crash_point("after-insert");
+                    self.report(StoreState::Ok);
+                    return self.confirm(&seal);
+                }
+                Err(InsertError::Poison(reason)) => {
+                    warn!(table = table.def().name, rows, %reason, "ClickHouse refuses a block for good: looking for the row");
+                    drop(sealed);
+                    return Box::pin(self.halve(&seal, block, &reason)).await;
+                }
+                Err(InsertError::Schema(reason)) => {
+                    warn!(%reason, "the schema is not as expected: applying it");
+                    if let Err(error) = self.store.apply_schema().await {
+                        warn!(%error, "the schema cannot be applied");
+                    }
+                    self.report(StoreState::Down(reason));
+                }
+                Err(InsertError::Retry(reason)) => {
+                    if began.elapsed() > SLOW {
+                        info!(table = table.def().name, %reason, waited_s = began.elapsed().as_secs(), "still waiting for ClickHouse");
+                    }
+                    self.report(StoreState::Down(reason));
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    fn confirm(&self, seal: &Seal) {
+        self.journal.confirm(seal.batch);
+        self.waterline.settled(seal.batch);
+    }
+
+    // Whether ClickHouse has the batch; waits until it can say.
+    async fn is_stored(&self, seal: &Seal) -> bool {
+        let Some(table) = Table::from_number(seal.table) else { return true };
+        let mut pause = PAUSE.0;
+        loop {
+            match self.store.is_present(table, BatchId(seal.batch), (seal.min_time_ns, seal.max_time_ns)).await {
+                Ok(present) => {
+                    self.report(StoreState::Ok);
+                    return present;
+                }
+                Err(reason) => self.report(StoreState::Down(reason.to_string())),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    // Seals parts of a lost or refused batch anew and rebuilds their blocks. All seals are durable
+    // before the old batch is let go: what newer seals cover, recovery takes from the old one.
+    async fn seal_again(&self, old: &Seal, parts: &[(Point, Point)]) -> Vec<(Seal, Block)> {
+        let mut renewed = Vec::new();
+        for &(from, to) in parts {
+            let Some((block, rows)) = self.rebuild(old, from, to).await else { continue };
+            if rows == 0 {
+                continue;
+            }
+            let batch = BatchId::new(self.writer, self.sequence.fetch_add(1, Ordering::Relaxed)).0;
+            let (min_time_ns, max_time_ns) = block.time_range_ns();
+            let seal = Seal { batch, from, to, rows, min_time_ns, max_time_ns, token: batch, ..old.clone() };
+            self.waterline.sent(&seal, block.bytes());
+            if !self.make_durable(self.journal.seal(seal.clone()), &seal).await {
+                return Vec::new();
+            }
+            renewed.push((seal, block));
+        }
+        self.journal.confirm(old.batch);
+        self.waterline.settled(old.batch);
+        renewed
+    }
+
+    /// Reads rows `from` to `to` of the seal's lane from the journal again.
+    async fn rebuild(&self, seal: &Seal, from: Point, to: Point) -> Option<(Block, u32)> {
+        let lane = LaneKey::parse(seal.table, &seal.partition)?;
+        let journal = Arc::clone(&self.journal);
+        let rules = self.rules.clone();
+        let rebuilt = tokio::task::spawn_blocking(move || rebuild(&journal, &rules, &lane, from, to)).await;
+        match rebuilt {
+            Ok(Ok(rebuilt)) => Some(rebuilt),
+            Ok(Err(reason)) => {
+                error!(%reason, "rows cannot be read again from the journal");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn halve(&self, seal: &Seal, block: Block, reason: &str) {
+        if seal.rows <= 1 {
+            return self.bury(seal, &block, reason).await;
+        }
+        drop(block);
+        let Some(parts) = self.halves(seal).await else { return };
+        for (seal, block) in self.seal_again(seal, &parts).await {
+            self.insert(seal, block).await;
+        }
+    }
+
+    // The two halves of a seal's rows as ranges of points.
+    async fn halves(&self, seal: &Seal) -> Option<Vec<(Point, Point)>> {
+        let lane = LaneKey::parse(seal.table, &seal.partition)?;
+        let journal = Arc::clone(&self.journal);
+        let rules = self.rules.clone();
+        let (from, to, middle) = (seal.from, seal.to, seal.rows / 2);
+        let found = tokio::task::spawn_blocking(move || {
+            let mut seen = 0;
+            let mut cut = None;
+            let mut last = from;
+            walk(&journal, &rules, &lane, from, to, |lsn, _, rows| {
+                for row in rows {
+                    if seen == middle {
+                        cut = Some((last, (lsn, row)));
+                    }
+                    last = (lsn, row);
+                    seen += 1;
+                }
+            })
+            .map(|()| cut)
+        })
+        .await;
+        match found {
+            Ok(Ok(Some((last_of_first, first_of_second)))) => Some(vec![(from, last_of_first), (first_of_second, to)]),
+            _ => None,
+        }
+    }
+
+    async fn bury(&self, seal: &Seal, block: &Block, reason: &str) {
+        let table = block.table().def().name;
+        let now_ns = crate::clock::now_ns();
+        let letter = DeadLetterEntry {
+            time_ns: now_ns,
+            table: table.to_owned(),
+            reason: reason.to_owned(),
+            row: block.row_as_json(0),
+        };
+        let mut pause = PAUSE.0;
+        while !books::bury(&self.journal, &self.rules, &self.budget, now_ns, std::slice::from_ref(&letter)).await {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        warn!(table, reason, "a row was set aside as a dead letter");
+        let items = crate::waterline::items_of(seal.table, 1);
+        self.books.dead_letter(table, items, reason);
+        self.confirm(seal);
+    }
+
+    fn report(&self, state: StoreState) {
+        self.state.send_if_modified(|present| {
+            let changed = *present != state;
+            if changed {
+                match &state {
+                    StoreState::Ok => info!("ClickHouse takes inserts"),
+                    StoreState::Down(reason) => {
+                        warn!(%reason, "ClickHouse does not take inserts; the journal keeps the data")
+                    }
+                }
+                *present = state;
+            }
+            changed
+        });
+    }
+}
+
+/// Visits the rows of a lane between two points, frame by frame.
+fn walk(
+    journal: &Journal<Payload>,
+    rules: &Rules,
+    lane: &LaneKey,
+    from: Point,
+    to: Point,
+    mut visit: impl FnMut(journal::Lsn, &model::Batch, std::ops::Range<u32>),
+) -> Result<(), String> {
+    let mut reader = journal.reader(from.0).map_err(|error| error.to_string())?;
+    while let Some((lsn, header, body)) = reader.next() {
+        if lsn > to.0 {
+            break;
+        }
+        let decoded = decode::frame(&header, &body, rules).map_err(|error| error.to_string())?;
+        for (key, ranges) in store::lanes(&decoded.batch) {
+            if key != *lane {
+                continue;
+            }
+            for rows in ranges {
+                let start = if lsn == from.0 { rows.start.max(from.1) } else { rows.start };
+                let end = if lsn == to.0 { rows.end.min(to.1.saturating_add(1)) } else { rows.end };
+                if start < end {
+                    visit(lsn, &decoded.batch, start..end);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn rebuild(
+    journal: &Journal<Payload>,
+    rules: &Rules,
+    lane: &LaneKey,
+    from: Point,
+    to: Point,
+) -> Result<(Block, u32), String> {
+    let mut block = Block::new(lane.table);
+    let mut count = 0;
+    walk(journal, rules, lane, from, to, |_, batch, rows| {
+        count += rows.end - rows.start;
+        block.append(batch, rows);
+    })?;
+    Ok((block, count))
+}

@@ -1,0 +1,387 @@
+//! The intake: a received request becomes columns and a journal frame, and the sender is answered
+//! when the frame is durable. Here, and nowhere else, a client is told that its data is kept.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use access::{Budget, Code, Error};
+use bytes::Bytes;
+use journal::{AppendError, Frame, FrameHeader, Journal};
+use model::{Account, Batch, Decoded, Envelope, Protocol, Reason, Signal, mark, time};
+use receive::{Arrival, Intake, Receipt};
+use tokio::sync::watch;
+use twox_hash::XxHash3_128;
+
+use crate::books::Books;
+use crate::decode::{self, Rules};
+use crate::lanes::{Message, Payload, tell};
+use crate::waterline::Waterline;
+
+/// Bodies above this are decoded on a blocking thread: below, it takes less than a millisecond.
+const INLINE_BYTES_MAX: usize = 512 * 1024;
+/// Longest wait for storage when the sender asked to wait for it.
+const WAIT_STORED_MAX: Duration = Duration::from_secs(60);
+/// What a sender that was refused for lack of room is asked to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The root's implementation of [`receive::Intake`].
+#[derive(Clone)]
+pub(crate) struct Door(Arc<Inner>);
+
+struct Inner {
+    journal: Arc<Journal<Payload>>,
+    lanes: Sender<Message>,
+    waterline: Arc<Waterline>,
+    books: Arc<Books>,
+    budget: Budget,
+    rules: Rules,
+    resends: Option<Resends>,
+    quota: Mutex<Quota>,
+    hash_key: u64,
+}
+
+impl Door {
+    /// An intake that appends to `journal`.
+    #[allow(clippy::too_many_arguments)] // The stations that the intake stands between, each once.
+    pub(crate) fn new(
+        journal: Arc<Journal<Payload>>,
+        lanes: Sender<Message>,
+        waterline: Arc<Waterline>,
+        books: Arc<Books>,
+        budget: Budget,
+        rules: Rules,
+        ingest: &crate::config::Ingest,
+        recovery: &journal::Recovery,
+    ) -> Door {
+        let resends = (!ingest.resend_window.is_zero()).then(|| Resends::new(ingest.resend_window, recovery));
+        let quota = Mutex::new(Quota { days: HashMap::new(), per_hour_max: ingest.new_days_per_hour_max });
+        Door(Arc::new(Inner {
+            journal,
+            lanes,
+            waterline,
+            books,
+            budget,
+            rules,
+            resends,
+            quota,
+            hash_key: recovery.hash_key,
+        }))
+    }
+}
+
+impl Intake for Door {
+    async fn accept(&self, arrival: Arrival) -> Result<Receipt, Error> {
+        let door = self.clone();
+        // A task of its own: when the client goes away in the middle, the frame may still become
+        // durable, and then its repeat must find it.
+        let kept = tokio::spawn(async move { door.settle(arrival).await }).await;
+        kept.unwrap_or_else(|_| Err(Error::new(Code::Internal, "the request could not be processed")))
+    }
+
+    fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+
+    fn now_ns(&self) -> i64 {
+        crate::clock::now_ns()
+    }
+
+    fn note(&self, envelope: &Envelope, signal: Signal, reason: Reason, items: u64, example: String) {
+        self.0.books.note(envelope, signal, reason, items, example);
+    }
+}
+
+impl Door {
+    async fn settle(&self, arrival: Arrival) -> Result<Receipt, Error> {
+        let Some(resends) = self.0.resends.as_ref().filter(|_| may_be_resent(&arrival)) else {
+            return self.keep(arrival, 0).await.map(|(receipt, _)| receipt);
+        };
+        let hash = self.hash(&arrival);
+        loop {
+            match resends.look(hash, Instant::now()) {
+                Seen::New(entry) => {
+                    let outcome = self.keep(arrival, hash).await;
+                    // Rows without a time of their own cannot be told from new ones.
+                    let account =
+                        outcome.as_ref().ok().and_then(|(receipt, timed)| timed.then(|| receipt.account.clone()));
+                    entry.finish(account);
+                    return outcome.map(|(receipt, _)| receipt);
+                }
+                Seen::Done(account) => return self.repeated(&arrival, account),
+                // The original is on its way: its outcome decides about this one.
+                Seen::Pending(mut done) => {
+                    let _ = done.wait_for(|done| *done).await;
+                }
+            }
+        }
+    }
+
+    // Decode, append, wait for the disk. Also says whether every row had a time of its own.
+    async fn keep(&self, arrival: Arrival, hash: u128) -> Result<(Receipt, bool), Error> {
+        let Arrival { protocol, encoding, body, plain, envelope, mut permit, wait_stored } = arrival;
+        let (Decoded { batch, account }, days) = self.decode(protocol, plain, envelope.clone()).await?;
+        let items = batch.items();
+        let timed = has_own_times(&batch);
+        if items == [0; 3] {
+            self.0.books.count(&envelope, &account);
+            return Ok((Receipt { account, items, repeated: false }, timed));
+        }
+        // The columns may be larger than the body they came from.
+        if !permit.grow(batch.heap_bytes()) {
+            return Err(self.overloaded(
+                &envelope,
+                protocol,
+                items,
+                "the memory budget for requests in flight is spent",
+            ));
+        }
+        let header = FrameHeader {
+            protocol: protocol as u8,
+            encoding: encoding.number(),
+            flags: 0,
+            rule: wire::RULE,
+            tenant: (&*envelope.tenant).into(),
+            sender: (&*envelope.sender).into(),
+            received_ns: envelope.received_ns,
+            body_hash: if timed { hash } else { 0 },
+            items,
+            decisions: decode::days_to_bytes(&days).into(),
+        };
+        let appended = match self.0.journal.append(Frame { header, body }, Payload { batch, permit }) {
+            Ok(ticket) => ticket.await,
+            Err(error) => Err(error),
+        };
+        let lsn = appended.map_err(|error| match error {
+            AppendError::TooLarge { .. } => Error::new(Code::TooLarge, error.to_string()),
+            error => self.overloaded(&envelope, protocol, items, &error.to_string()),
+        })?;
+        self.0.books.count(&envelope, &account);
+        if wait_stored {
+            tell(&self.0.lanes, Message::Cut);
+            if !self.0.waterline.reach(lsn, WAIT_STORED_MAX).await {
+                return Err(Error::new(
+                    Code::DeadlineExceeded,
+                    "the data is kept, but was not stored within the time a sender may wait",
+                ));
+            }
+        }
+        Ok((Receipt { account, items, repeated: false }, timed))
+    }
+
+    async fn decode(&self, protocol: Protocol, plain: Bytes, envelope: Envelope) -> Result<(Decoded, Vec<i32>), Error> {
+        let inner = Arc::clone(&self.0);
+        let large = plain.len() > INLINE_BYTES_MAX;
+        let decode = move || {
+            let mut days = Vec::new();
+            let decide = |batch: &Batch| {
+                days = inner.quota.lock().unwrap_or_else(PoisonError::into_inner).refuse(batch);
+                days.clone()
+            };
+            decode::request(protocol, &plain, envelope, &inner.rules, decide).map(|decoded| (decoded, days))
+        };
+        let decoded = match large {
+            true => tokio::task::spawn_blocking(decode)
+                .await
+                .map_err(|_| Error::new(Code::Internal, "the request could not be decoded"))?,
+            false => decode(),
+        };
+        decoded.map_err(|error| Error::new(Code::InvalidArgument, error.to_string()))
+    }
+
+    fn repeated(&self, arrival: &Arrival, account: Option<Account>) -> Result<Receipt, Error> {
+        let decoded =
+            decode::request(arrival.protocol, &arrival.plain, arrival.envelope.clone(), &self.0.rules, |_| Vec::new())
+                .map_err(|error| Error::new(Code::InvalidArgument, error.to_string()))?;
+        // Known from before a restart only: decoding is pure, so it gives the same account again.
+        let account = account.unwrap_or(decoded.account);
+        self.0.books.repeated(&arrival.envelope, arrival.protocol.signal(), decoded.batch.items());
+        Ok(Receipt { account, items: [0; 3], repeated: true })
+    }
+
+    fn overloaded(&self, envelope: &Envelope, protocol: Protocol, items: [u32; 3], why: &str) -> Error {
+        let items = items.iter().map(|count| u64::from(*count)).sum();
+        self.0.books.note(envelope, protocol.signal(), Reason::Overloaded, items, why.to_owned());
+        Error::new(Code::Unavailable, why).with_retry_after(RETRY_AFTER)
+    }
+
+    fn hash(&self, arrival: &Arrival) -> u128 {
+        let key = self.0.hash_key;
+        let scope =
+            XxHash3_128::oneshot_with_seed(key ^ u64::from(arrival.protocol as u8), arrival.envelope.tenant.as_bytes());
+        XxHash3_128::oneshot_with_seed(key ^ scope as u64, &arrival.plain) ^ scope
+    }
+}
+
+/// Metrics are cumulative and empty bodies alike: their repeats mean something.
+fn may_be_resent(arrival: &Arrival) -> bool {
+    arrival.protocol.signal() != Signal::Metrics && !arrival.plain.is_empty()
+}
+
+fn has_own_times(batch: &Batch) -> bool {
+    batch.spans.marks.iter().chain(&batch.logs.marks).all(|marks| marks & mark::NO_TIME == 0)
+}
+
+/// Requests of the last minutes by the hash of their bodies.
+struct Resends {
+    window: Duration,
+    state: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    entries: HashMap<u128, Entry>,
+    /// Finished entries in order of their end.
+    order: VecDeque<(Instant, u128)>,
+}
+
+enum Entry {
+    Pending(watch::Receiver<bool>),
+    Done(Option<Account>),
+}
+
+enum Seen<'a> {
+    New(Pending<'a>),
+    Pending(watch::Receiver<bool>),
+    Done(Option<Account>),
+}
+
+/// The original of a request, while it is on its way.
+struct Pending<'a> {
+    resends: &'a Resends,
+    hash: u128,
+    done: watch::Sender<bool>,
+    account: Option<Account>,
+}
+
+impl Resends {
+    fn new(window: Duration, recovery: &journal::Recovery) -> Resends {
+        let mut remembered = Remembered::default();
+        let now = Instant::now();
+        for recent in recovery.recent.iter().filter(|recent| recent.body_hash != 0) {
+            remembered.entries.insert(recent.body_hash, Entry::Done(None));
+            remembered.order.push_back((now, recent.body_hash));
+        }
+        Resends { window, state: Mutex::new(remembered) }
+    }
+
+    fn look(&self, hash: u128, now: Instant) -> Seen<'_> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(&(finished, old)) = state.order.front() {
+            if now.saturating_duration_since(finished) < self.window {
+                break;
+            }
+            state.order.pop_front();
+            state.entries.remove(&old);
+        }
+        match state.entries.get(&hash) {
+            Some(Entry::Done(account)) => Seen::Done(account.clone()),
+            Some(Entry::Pending(done)) => Seen::Pending(done.clone()),
+            None => {
+                let (done, follow) = watch::channel(false);
+                state.entries.insert(hash, Entry::Pending(follow));
+                Seen::New(Pending { resends: self, hash, done, account: None })
+            }
+        }
+    }
+}
+
+impl Pending<'_> {
+    /// Ends the request: with an account its repeats are known, without they are new.
+    fn finish(mut self, account: Option<Account>) {
+        self.account = account;
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let mut state = self.resends.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.account.take() {
+            Some(account) => {
+                state.entries.insert(self.hash, Entry::Done(Some(account)));
+                state.order.push_back((Instant::now(), self.hash));
+            }
+            None => {
+                state.entries.remove(&self.hash);
+            }
+        }
+        let _ = self.done.send(true);
+    }
+}
+
+/// How many day partitions senders may open: a hostile clock must not fill the store with parts.
+struct Quota {
+    days: HashMap<i32, i64>,
+    per_hour_max: usize,
+}
+
+/// Days this near to the receive time are always open.
+const NEAR_DAYS: i32 = 7;
+const HOUR_NS: i64 = 3600 * time::SECOND_NS;
+
+impl Quota {
+    /// The days of `batch` that may not be opened now.
+    fn refuse(&mut self, batch: &Batch) -> Vec<i32> {
+        let now_ns = batch.envelope.received_ns;
+        let today = time::day(now_ns);
+        let far: Vec<i32> = batch.days().into_iter().filter(|day| (today - day).abs() > NEAR_DAYS).collect();
+        if far.is_empty() {
+            return far;
+        }
+        self.days.retain(|_, opened_ns| now_ns - *opened_ns < HOUR_NS);
+        far.into_iter()
+            .filter(|day| {
+                if self.days.len() < self.per_hour_max || self.days.contains_key(day) {
+                    self.days.entry(*day).or_insert(now_ns);
+                    return false;
+                }
+                true
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recovery() -> journal::Recovery {
+        journal::Recovery::default()
+    }
+
+    // Scenario: a request comes again while the first is on its way, after it ended well, after it failed, and after the window.
+    // Guarantee: only a repeat of a kept request within the window is known.
+    #[test]
+    fn repeats_are_known_only_after_success() {
+        let resends = Resends::new(Duration::from_secs(120), &recovery());
+        let start = Instant::now();
+        let Seen::New(first) = resends.look(1, start) else { panic!("unknown bodies are new") };
+        assert!(matches!(resends.look(1, start), Seen::Pending(_)));
+        first.finish(None);
+        let Seen::New(second) = resends.look(1, start) else { panic!("a failed request leaves nothing") };
+        second.finish(Some(Account::default()));
+        assert!(matches!(resends.look(1, Instant::now()), Seen::Done(Some(_))));
+        assert!(matches!(resends.look(2, start), Seen::New(_)));
+        assert!(matches!(resends.look(1, Instant::now() + Duration::from_secs(121)), Seen::New(_)));
+    }
+
+    // Scenario: a sender with events on 400 days, then again, then an hour later.
+    // Guarantee: as many days as the quota says are opened, the same ones stay open, the hour ends.
+    #[test]
+    fn day_quota() {
+        let hour_ns = 3600 * time::SECOND_NS;
+        let mut quota = Quota { days: HashMap::new(), per_hour_max: 100 };
+        let batch = |received_ns: i64| {
+            let envelope = Envelope { tenant: "".into(), received_ns, sender: "".into() };
+            let mut batch = Batch::new(envelope);
+            batch.logs.time = (0..400).map(|day| received_ns - day * time::DAY_NS).collect();
+            batch
+        };
+        let now_ns = 20_000 * time::DAY_NS;
+        assert_eq!(quota.refuse(&batch(now_ns)).len(), 400 - 8 - 100);
+        assert_eq!(quota.refuse(&batch(now_ns + 1)).len(), 400 - 8 - 100);
+        assert_eq!(quota.refuse(&batch(now_ns + hour_ns)).len(), 400 - 8 - 100);
+    }
+}

@@ -1,0 +1,326 @@
+//! From frames to blocks. Durable frames arrive in LSN order with their columns; each lane (table
+//! and partition) gathers its rows in a block, which is sealed when it is full or has waited long
+//! enough. When blocks may not grow any further (ClickHouse is away), columns are dropped and the
+//! frames are read again from the journal later: memory stays bounded, order stays the same.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use journal::{Journal, Lsn, Seal};
+use model::{Batch, BatchId};
+use store::{Block, LaneKey};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{info, warn};
+
+use crate::decode::{self, Rules};
+use crate::ranges::{Coverage, Point};
+use crate::waterline::{Waterline, items_of};
+
+/// What travels with a frame through the journal: its columns and their share of the memory budget.
+pub(crate) struct Payload {
+    /// The columns.
+    pub batch: Batch,
+    /// The memory they occupy, given back when they are dropped.
+    pub permit: access::Permit,
+}
+
+/// A sealed block on its way to ClickHouse.
+pub(crate) struct Parcel {
+    /// What the journal knows of it.
+    pub seal: Seal,
+    /// Its rows; `None` when they must first be read again from the journal.
+    pub block: Option<Block>,
+    /// Completes when the seal is durable; `None` when it already is.
+    pub sealed: Option<journal::Ticket>,
+    /// Whether ClickHouse may have the batch already: ask before inserting.
+    pub verify: bool,
+}
+
+/// What the lanes are told.
+pub(crate) enum Message {
+    /// Frames that have become durable.
+    Frames(Vec<(Lsn, Payload)>),
+    /// Seal every open block now: somebody waits.
+    Cut,
+    /// Seal what is open and end.
+    Stop,
+}
+
+/// When blocks are sealed and how much they may hold together.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// Rows of one block.
+    pub rows_max: u32,
+    /// Bytes of one block.
+    pub bytes_max: usize,
+    /// Bytes of all blocks, open and sealed.
+    pub memory_bytes_max: usize,
+    /// Longest wait of the busiest lanes.
+    pub linger: Duration,
+    /// Longest wait of the others.
+    pub linger_cold: Duration,
+}
+
+/// Lanes that may be sealed every [`Bounds::linger`]; beyond, the least recently used wait longer.
+const HOT_LANES: usize = 8;
+/// How often waiting blocks are looked at.
+const TICK: Duration = Duration::from_millis(20);
+/// Frames read from the journal before messages are looked at again.
+const CATCH_UP_FRAMES: usize = 64;
+
+/// The lanes and what they need.
+pub(crate) struct Lanes {
+    journal: Arc<Journal<Payload>>,
+    waterline: Arc<Waterline>,
+    parcels: UnboundedSender<Parcel>,
+    rules: Rules,
+    bounds: Bounds,
+    coverage: Coverage,
+    writer: u64,
+    sequence: u64,
+    /// The next frame to read.
+    next: Lsn,
+    /// Frames arrived that were not read: read them from the journal.
+    behind: bool,
+    open: HashMap<LaneKey, Open>,
+    open_bytes: usize,
+}
+
+struct Open {
+    block: Block,
+    from: Point,
+    to: Point,
+    rows: u32,
+    opened: Instant,
+    used: Instant,
+}
+
+/// Where the lanes begin after a start.
+pub(crate) struct Start {
+    /// The oldest frame that may have rows outside sealed blocks.
+    pub next: Lsn,
+    /// What sealed blocks cover from there on.
+    pub coverage: Coverage,
+    /// This process's half of batch ids.
+    pub writer: u64,
+    /// Batch ids that recovery has used.
+    pub sequence: u64,
+}
+
+impl Lanes {
+    /// Lanes that begin at `start`, reading what the journal already holds.
+    pub(crate) fn new(
+        journal: Arc<Journal<Payload>>,
+        waterline: Arc<Waterline>,
+        parcels: UnboundedSender<Parcel>,
+        rules: Rules,
+        bounds: Bounds,
+        start: Start,
+    ) -> Lanes {
+        let Start { next, coverage, writer, sequence } = start;
+        Lanes {
+            journal,
+            waterline,
+            parcels,
+            rules,
+            bounds,
+            coverage,
+            writer,
+            sequence,
+            next,
+            behind: true,
+            open: HashMap::new(),
+            open_bytes: 0,
+        }
+    }
+
+    /// Runs until told to stop; the thread's body.
+    pub(crate) fn run(mut self, messages: &Receiver<Message>) {
+        let mut pause = TICK;
+        loop {
+            match messages.recv_timeout(pause) {
+                Ok(Message::Frames(frames)) => frames.into_iter().for_each(|(lsn, payload)| self.arrived(lsn, payload)),
+                Ok(Message::Cut) => {
+                    self.catch_up_fully();
+                    self.cut_all();
+                }
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            pause = if self.behind && self.has_room() && self.catch_up() { Duration::ZERO } else { TICK };
+            self.cut_waiting();
+            self.report();
+        }
+        self.catch_up_fully();
+        self.cut_all();
+        self.report();
+    }
+
+    fn arrived(&mut self, lsn: Lsn, payload: Payload) {
+        if lsn < self.next {
+            return; // already read from the journal
+        }
+        if self.behind || lsn != self.next || !self.has_room() {
+            if !self.behind {
+                info!(lsn, "blocks are full or frames are missing: reading from the journal from here on");
+            }
+            self.behind = true;
+            return;
+        }
+        self.absorb(lsn, &payload.batch);
+        drop(payload.permit);
+    }
+
+    // Reads the next frames from the journal; true when there may be more.
+    fn catch_up(&mut self) -> bool {
+        let mut reader = match self.journal.reader(self.next) {
+            Ok(reader) => reader,
+            Err(error) => {
+                warn!(%error, "cannot read the journal; trying again");
+                return false;
+            }
+        };
+        for _ in 0..CATCH_UP_FRAMES {
+            if !self.has_room() {
+                return false;
+            }
+            match reader.next() {
+                Some((lsn, header, body)) => match decode::frame(&header, &body, &self.rules) {
+                    Ok(decoded) => self.absorb(lsn, &decoded.batch),
+                    Err(error) => {
+                        // It was decoded once before it was acknowledged: only a bug or a damaged disk leads here.
+                        warn!(lsn, %error, "a journalled frame cannot be decoded; it stays in the journal's quarantine count");
+                        self.waterline.read(header.items);
+                        self.next = lsn + 1;
+                    }
+                },
+                None => {
+                    self.behind = false;
+                    if !self.coverage.is_empty() {
+                        // What was sealed before this start lies behind us now.
+                        self.coverage = Coverage::default();
+                    }
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn catch_up_fully(&mut self) {
+        while self.behind && self.has_room() && self.catch_up() {}
+    }
+
+    fn absorb(&mut self, lsn: Lsn, batch: &Batch) {
+        debug_assert!(lsn >= self.next, "frames are absorbed in order");
+        for (lane, ranges) in store::lanes(batch) {
+            for rows in ranges {
+                let partition = lane.partition_text();
+                for part in self.coverage.uncovered(lane.table as u8, &partition, lsn, rows) {
+                    self.append(&lane, lsn, batch, part);
+                }
+            }
+        }
+        self.next = lsn + 1;
+        self.waterline.read(batch.items());
+    }
+
+    fn append(&mut self, lane: &LaneKey, lsn: Lsn, batch: &Batch, rows: std::ops::Range<u32>) {
+        let mut start = rows.start;
+        while start < rows.end {
+            let now = Instant::now();
+            let open = self.open.entry(lane.clone()).or_insert_with(|| Open {
+                block: Block::new(lane.table),
+                from: (lsn, start),
+                to: (lsn, start),
+                rows: 0,
+                opened: now,
+                used: now,
+            });
+            let room = self.bounds.rows_max.saturating_sub(open.rows).max(1);
+            let end = rows.end.min(start.saturating_add(room));
+            let bytes_before = open.block.bytes();
+            open.block.append(batch, start..end);
+            open.rows += end - start;
+            open.to = (lsn, end - 1);
+            open.used = now;
+            let full = open.rows >= self.bounds.rows_max || open.block.bytes() >= self.bounds.bytes_max;
+            self.open_bytes += open.block.bytes() - bytes_before;
+            if full {
+                self.cut(&lane.clone());
+            }
+            start = end;
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.open_bytes + self.waterline.sent_bytes() < self.bounds.memory_bytes_max
+    }
+
+    fn cut_waiting(&mut self) {
+        let now = Instant::now();
+        let mut due: Vec<(Instant, LaneKey)> = self
+            .open
+            .iter()
+            .filter(|(_, open)| now - open.opened >= self.bounds.linger)
+            .map(|(lane, open)| (open.used, lane.clone()))
+            .collect();
+        if due.len() > HOT_LANES {
+            due.sort_by_key(|(used, _)| std::cmp::Reverse(*used));
+        }
+        for (rank, (_, lane)) in due.into_iter().enumerate() {
+            let waited = self.open.get(&lane).map_or(Duration::ZERO, |open| now - open.opened);
+            if rank < HOT_LANES
+                || waited >= self.bounds.linger_cold
+                || self.open_bytes > self.bounds.memory_bytes_max / 2
+            {
+                self.cut(&lane);
+            }
+        }
+    }
+
+    fn cut_all(&mut self) {
+        let lanes: Vec<LaneKey> = self.open.keys().cloned().collect();
+        lanes.iter().for_each(|lane| self.cut(lane));
+    }
+
+    fn cut(&mut self, lane: &LaneKey) {
+        let Some(open) = self.open.remove(lane) else { return };
+        self.open_bytes -= open.block.bytes();
+        self.sequence += 1;
+        let batch = BatchId::new(self.writer, self.sequence).0;
+        let (min_time_ns, max_time_ns) = open.block.time_range_ns();
+        let seal = Seal {
+            batch,
+            table: lane.table as u8,
+            partition: lane.partition_text().into(),
+            from: open.from,
+            to: open.to,
+            rows: open.rows,
+            min_time_ns,
+            max_time_ns,
+            token: batch,
+        };
+        self.waterline.sent(&seal, open.block.bytes());
+        let sealed = self.journal.seal(seal.clone());
+        // The receiver goes away only after the lanes have stopped.
+        let _ = self.parcels.send(Parcel { seal, block: Some(open.block), sealed: Some(sealed), verify: false });
+    }
+
+    fn report(&self) {
+        let low = self.open.values().map(|open| open.from.0).fold(self.next, Lsn::min);
+        let mut items = [0; 3];
+        for (lane, open) in &self.open {
+            let of_lane = items_of(lane.table as u8, open.rows);
+            (0..3).for_each(|at| items[at] += of_lane[at]);
+        }
+        self.waterline.lanes_at(low, items);
+    }
+}
+
+/// Sends to the lanes; they outlive every sender, so a failure only means that they have stopped.
+pub(crate) fn tell(lanes: &Sender<Message>, message: Message) {
+    let _ = lanes.send(message);
+}
