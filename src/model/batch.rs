@@ -87,6 +87,8 @@ pub enum Reason {
     PartitionsQuarantined,
     /// The log's own ids were malformed; it is kept, unlinked.
     LogUnlinked,
+    /// The ids of a span's link were malformed; the link is kept without them.
+    LinkUnlinked,
     /// The request could not be decoded.
     Undecodable,
     /// The request was larger than the limit.
@@ -225,6 +227,7 @@ impl Reason {
             Reason::TimeQuarantined => "time_quarantined",
             Reason::PartitionsQuarantined => "partitions_quarantined",
             Reason::LogUnlinked => "log_unlinked",
+            Reason::LinkUnlinked => "link_unlinked",
             Reason::Undecodable => "undecodable",
             Reason::TooLarge => "too_large",
             Reason::Overloaded => "overloaded",
@@ -243,7 +246,8 @@ impl Reason {
             | Reason::LinksDropped
             | Reason::TimeQuarantined
             | Reason::PartitionsQuarantined
-            | Reason::LogUnlinked => Outcome::Altered,
+            | Reason::LogUnlinked
+            | Reason::LinkUnlinked => Outcome::Altered,
             Reason::Resent => Outcome::Repeated,
             Reason::DeadLetter => Outcome::SetAside,
             _ => Outcome::Refused,
@@ -339,28 +343,29 @@ impl Batch {
     /// to senders that open too many days. Returns how many rows moved.
     pub fn quarantine_days(&mut self, days: &[i32]) -> u64 {
         let received_ns = self.envelope.received_ns;
-        let mut moved = 0;
-        let mut set_aside = |times: &mut [i64], originals: &mut [u64], marks: &mut [u32]| {
+        let set_aside = |times: &mut [i64], originals: &mut [u64], marks: &mut [u32], moved: &mut Vec<usize>| {
             for row in 0..times.len() {
-                if days.contains(&time::day(times[row])) && marks[row] & (mark::QUARANTINED | mark::NO_TIME) == 0 {
-                    originals[row] = times[row] as u64;
+                if days.contains(&time::day(times[row])) && marks[row] & mark::QUARANTINED == 0 && times[row] != received_ns {
+                    originals[row] = if marks[row] & mark::NO_TIME == 0 { times[row] as u64 } else { 0 };
                     times[row] = received_ns;
                     marks[row] |= mark::QUARANTINED;
-                    moved += 1;
+                    moved.push(row);
                 }
             }
         };
+        let mut rows = Vec::new();
         let spans = &mut self.spans;
-        set_aside(&mut spans.start, &mut spans.original_start, &mut spans.marks);
-        for row in 0..spans.len() {
-            if spans.marks[row] & mark::QUARANTINED != 0 && spans.original_end[row] == 0 {
-                spans.original_end[row] = spans.original_start[row].saturating_add(spans.duration[row]);
+        set_aside(&mut spans.start, &mut spans.original_start, &mut spans.marks, &mut rows);
+        for row in &rows {
+            // Where the end was sent as something else than start + duration, it is kept already.
+            if spans.marks[*row] & (mark::END_BEFORE_START | mark::NO_TIME) == 0 {
+                spans.original_end[*row] = spans.original_start[*row].wrapping_add(spans.duration[*row]);
             }
         }
-        set_aside(&mut self.logs.time, &mut self.logs.original_time, &mut self.logs.marks);
+        set_aside(&mut self.logs.time, &mut self.logs.original_time, &mut self.logs.marks, &mut rows);
         for points in self.metrics.points_mut() {
-            set_aside(&mut points.time, &mut points.original_time, &mut points.marks);
+            set_aside(&mut points.time, &mut points.original_time, &mut points.marks, &mut rows);
         }
-        moved
+        rows.len() as u64
     }
 }

@@ -25,6 +25,11 @@ impl MapColumn {
         self.ends.is_empty()
     }
 
+    /// Makes room for `rows` more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.ends.reserve(rows);
+    }
+
     /// Appends a pair to the row being built.
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
         self.keys.push(key);

@@ -3,6 +3,7 @@
 
 use crate::column::ColumnRef::*;
 use crate::column::MapColumn;
+use crate::mark;
 use crate::table::{ROW_VERSION, columns};
 use crate::text::{DictColumn, StrColumn};
 
@@ -105,6 +106,39 @@ columns! {
 }
 
 impl Logs {
+    /// The event time that the sender gave; 0 when it gave none.
+    pub fn sent_time(&self, row: usize) -> u64 {
+        match self.marks[row] {
+            marks if marks & mark::QUARANTINED != 0 => self.original_time[row],
+            marks if marks & mark::NO_TIME != 0 => 0,
+            _ => self.time[row] as u64,
+        }
+    }
+
+    /// Makes room for `rows` more records.
+    pub fn reserve(&mut self, rows: usize) {
+        self.resource.reserve(rows);
+        self.scope.reserve(rows);
+        self.time.reserve(rows);
+        self.observed.reserve(rows);
+        self.trace_id.reserve(rows);
+        self.span_id.reserve(rows);
+        self.flags.reserve(rows);
+        self.severity_text.reserve(rows);
+        self.severity_number.reserve(rows);
+        self.body.reserve(rows, 0);
+        self.body_type.reserve(rows);
+        self.event_name.reserve(rows);
+        self.attributes.reserve(rows);
+        self.attribute_types.reserve(rows);
+        self.dropped_attributes.reserve(rows);
+        self.marks.reserve(rows);
+        self.original_time.reserve(rows);
+        self.join.reserve(rows);
+        self.join_source.reserve(rows);
+        self.pattern_key.reserve(rows);
+    }
+
     /// Number of finished records.
     pub fn len(&self) -> usize {
         self.marks.len()

@@ -20,7 +20,7 @@ pub const DEBUG: u32 = 1 << 6;
 pub const TRUNCATED: u32 = 1 << 7;
 /// Attributes, events or links above the limit were left out; they are in the dropped counts.
 pub const TRIMMED: u32 = 1 << 8;
-/// A log's own ids were malformed: it is kept, unlinked.
+/// Ids were malformed and left out: a log's own (it is kept, unlinked), or those of a span's link.
 pub const INVALID_IDS: u32 = 1 << 9;
 /// Zipkin's `shared` was sent as false rather than left out.
 pub const SHARED_FALSE: u32 = 1 << 10;
@@ -40,7 +40,8 @@ pub const HAS_SUM: u32 = 1 << 16;
 pub const HAS_MIN: u32 = 1 << 17;
 /// The data point had a maximum.
 pub const HAS_MAX: u32 = 1 << 18;
-/// The event time lay beyond what a signed 64-bit nanosecond count can hold.
+/// A time lay beyond what a signed 64-bit nanosecond count can hold: the row's own (see
+/// `QUARANTINED`), or that of an event or exemplar, which is stored modulo 2^64.
 pub const CLAMPED: u32 = 1 << 19;
 /// The data point had no value.
 pub const NO_VALUE: u32 = 1 << 20;

@@ -4,6 +4,7 @@
 use crate::column::ColumnRef::*;
 use crate::column::MapColumn;
 use crate::kind::{SPAN_KINDS, STATUS_CODES};
+use crate::mark;
 use crate::table::{ROW_VERSION, columns};
 use crate::text::{DictColumn, StrColumn};
 
@@ -56,7 +57,7 @@ pub struct Spans {
     pub marks: Vec<u32>,
     /// The start as sent, where `start` is not it; else 0.
     pub original_start: Vec<u64>,
-    /// The end as sent, where start + duration is not it; else 0.
+    /// The end as sent, where start + duration is not it ([`END_IS_ASIDE`]); else 0.
     pub original_end: Vec<u64>,
     /// `http.route`, or empty.
     pub http_route: DictColumn,
@@ -176,7 +177,71 @@ columns! {
     }
 }
 
+/// Marks under which the end that was sent stands in `original_end`.
+pub const END_IS_ASIDE: u32 = mark::QUARANTINED | mark::NO_TIME | mark::END_BEFORE_START;
+
+/// The start that the sender gave, from the columns `Timestamp`, `OriginalTimestamp` and `Marks`;
+/// 0 when it gave none.
+pub fn sent_start(start: i64, original_start: u64, marks: u32) -> u64 {
+    match marks {
+        marks if marks & mark::QUARANTINED != 0 => original_start,
+        marks if marks & mark::NO_TIME != 0 => 0,
+        _ => start as u64,
+    }
+}
+
+/// The end that the sender gave, from the columns `Timestamp`, `Duration`, `OriginalEndTimestamp`
+/// and `Marks`; 0 when it gave none.
+pub fn sent_end(start: i64, duration: u64, original_end: u64, marks: u32) -> u64 {
+    if marks & END_IS_ASIDE != 0 { original_end } else { (start as u64).wrapping_add(duration) }
+}
+
 impl Spans {
+    /// The start that the sender gave; 0 when it gave none.
+    pub fn sent_start(&self, row: usize) -> u64 {
+        sent_start(self.start[row], self.original_start[row], self.marks[row])
+    }
+
+    /// The end that the sender gave; 0 when it gave none.
+    pub fn sent_end(&self, row: usize) -> u64 {
+        sent_end(self.start[row], self.duration[row], self.original_end[row], self.marks[row])
+    }
+
+    /// Makes room for `rows` more spans.
+    pub fn reserve(&mut self, rows: usize) {
+        self.resource.reserve(rows);
+        self.scope.reserve(rows);
+        self.trace_id.reserve(rows);
+        self.span_id.reserve(rows);
+        self.parent_span_id.reserve(rows);
+        self.trace_state.reserve(rows, 0);
+        self.name.reserve(rows);
+        self.kind.reserve(rows);
+        self.start.reserve(rows);
+        self.duration.reserve(rows);
+        self.status.reserve(rows);
+        self.status_message.reserve(rows, 0);
+        self.flags.reserve(rows);
+        self.attributes.reserve(rows);
+        self.attribute_types.reserve(rows);
+        self.dropped_attributes.reserve(rows);
+        self.dropped_events.reserve(rows);
+        self.dropped_links.reserve(rows);
+        self.events.ends.reserve(rows);
+        self.links.ends.reserve(rows);
+        self.weight.reserve(rows);
+        self.marks.reserve(rows);
+        self.original_start.reserve(rows);
+        self.original_end.reserve(rows);
+        self.http_route.reserve(rows);
+        self.http_status.reserve(rows);
+        self.db_system.reserve(rows);
+        self.peer.reserve(rows);
+        self.messaging_destination.reserve(rows);
+        self.local_endpoint.reserve(rows, 0);
+        self.remote_endpoint.reserve(rows, 0);
+    }
+
     /// Number of finished spans.
     pub fn len(&self) -> usize {
         self.marks.len()

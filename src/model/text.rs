@@ -59,6 +59,22 @@ impl StrColumn {
         self.ends.push(self.bytes.len() as u32);
     }
 
+    /// Appends empty strings until there are `rows` rows.
+    pub fn fill_empty(&mut self, rows: usize) {
+        let (mut end, missing) = (self.bytes.len() as u32, rows.saturating_sub(self.len()));
+        self.bytes.resize(self.bytes.len() + missing, 0);
+        self.ends.extend((0..missing).map(|_| {
+            end += 1;
+            end
+        }));
+    }
+
+    /// Makes room for `rows` more strings of `bytes` bytes together.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
+        self.ends.reserve(rows);
+        self.bytes.reserve(bytes + rows);
+    }
+
     /// The string at `row`, without its length prefix.
     pub fn get(&self, row: usize) -> &[u8] {
         let encoded = self.encoded(row..row + 1);
@@ -188,6 +204,11 @@ impl DictColumn {
     /// The number of `value`, which is added when new; no row is appended.
     pub fn intern(&mut self, value: &[u8]) -> u32 {
         self.dict.intern(value)
+    }
+
+    /// Makes room for `rows` more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.index.reserve(rows);
     }
 
     /// The value at `row`.

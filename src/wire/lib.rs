@@ -4,7 +4,7 @@
 
 pub mod encoding;
 pub mod otlp;
-// mod proto;
+mod proto;
 
 use model::{Decoded, Envelope, Limits, Protocol};
 

@@ -1,0 +1,405 @@
+//! What the three signals share: a request is a list of resources with scopes with items, under the
+//! same field numbers everywhere. Resources and scopes are encoded once, when their first item is
+//! accepted, so that nothing of an empty or refused group appears anywhere.
+
+use model::batch::Account;
+use model::text::StrColumn;
+use model::{Batch, Decoded, Envelope, Limits, Reason, Resources, Scopes, Signal};
+
+use super::attributes::{Attributes, NO_ROLE};
+use crate::proto::{self, Cursor, Fault, What, fields};
+
+const RESOURCE: u32 = 0x0a;
+const SCOPE: u32 = 0x0a;
+const CHILD: u32 = 0x12;
+const SCHEMA_URL: u32 = 0x1a;
+const GROUP: u64 = fields(&[1, 2, 3]);
+
+/// Memory that columns may take beyond [`EXPANSION_MAX`] times the body: small requests are free.
+const FREE_BYTES: u64 = 64 << 20;
+/// Bytes of columns per byte of body above which a request is refused. Honest items come with ids,
+/// times and text; only lists of (nearly) empty messages get near this.
+const EXPANSION_MAX: u64 = 16;
+/// What a pair takes beside its bytes.
+const PAIR_BYTES: u64 = 12;
+
+/// The limits of one request, and what its rows have cost so far.
+pub(super) struct Bounds {
+    pub(super) limits: Limits,
+    pub(super) received_ns: i64,
+    spent: u64,
+    spent_max: u64,
+}
+
+impl Bounds {
+    fn new(limits: &Limits, received_ns: i64, body: &[u8]) -> Bounds {
+        let spent_max = FREE_BYTES.saturating_add((body.len() as u64).saturating_mul(EXPANSION_MAX));
+        Bounds { limits: *limits, received_ns, spent: 0, spent_max }
+    }
+
+    /// Charges a row of about `bytes` bytes that comes from `from`.
+    #[inline]
+    pub(super) fn charge(&mut self, bytes: u64, from: &[u8]) -> Result<(), Fault> {
+        self.spent += bytes;
+        if self.spent > self.spent_max { Err(Cursor::new(from).fault(What::Expands)) } else { Ok(()) }
+    }
+
+    /// Charges the pairs of a row.
+    #[inline]
+    pub(super) fn charge_pairs(&mut self, pairs: usize, from: &[u8]) -> Result<(), Fault> {
+        self.charge(PAIR_BYTES * pairs as u64, from)
+    }
+}
+
+/// Where the items of one signal go.
+pub(super) trait Sink<'a> {
+    /// The signal.
+    const SIGNAL: Signal;
+
+    /// About `items` items of `bytes` bytes together are coming.
+    fn reserve(&mut self, items: usize);
+
+    /// One item message.
+    fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault>;
+
+    /// All items have come; the columns go into `batch`.
+    fn finish(self, batch: &mut Batch);
+}
+
+/// Resources and scopes of a request, and where in it the walk stands.
+pub(super) struct Home<'a> {
+    /// Limits and cost.
+    pub(super) bounds: Bounds,
+    /// What was refused or altered.
+    pub(super) account: Account,
+    signal: Signal,
+    resources: Resources,
+    resource_attributes: Attributes<'a>,
+    scopes: Scopes,
+    scope_attributes: Attributes<'a>,
+    group: &'a [u8],
+    scope_group: &'a [u8],
+    resource: Option<u32>,
+    scope: Option<u32>,
+    // Which resource, scope and item: for examples in the account.
+    at: [usize; 3],
+}
+
+/// Walks a request message.
+///
+/// # Errors
+/// The first fault; nothing of the request is to be stored then.
+pub(super) fn walk<'a, S: Sink<'a>>(
+    mut sink: S,
+    body: &'a [u8],
+    envelope: Envelope,
+    limits: &Limits,
+) -> Result<Decoded, Fault> {
+    let mut home = Home::new(S::SIGNAL, Bounds::new(limits, envelope.received_ns, body));
+    let mut request = Cursor::new(body);
+    while !request.is_empty() {
+        match request.key()? {
+            RESOURCE => {
+                let group = request.bytes()?;
+                home.enter_resource(&mut sink, group)?;
+                home.at[0] += 1;
+            }
+            key => request.skip_unknown(key, fields(&[1]))?,
+        }
+    }
+    let mut batch = Batch::new(envelope);
+    sink.finish(&mut batch);
+    batch.resources = home.resources;
+    batch.scopes = home.scopes;
+    Ok(Decoded { batch, account: home.account })
+}
+
+impl<'a> Home<'a> {
+    fn new(signal: Signal, bounds: Bounds) -> Home<'a> {
+        Home {
+            bounds,
+            account: Account::default(),
+            signal,
+            resources: Resources::default(),
+            resource_attributes: Attributes::new(resource_role),
+            scopes: Scopes::default(),
+            scope_attributes: Attributes::new(|_| NO_ROLE),
+            group: b"",
+            scope_group: b"",
+            resource: None,
+            scope: None,
+            at: [0; 3],
+        }
+    }
+
+    /// The row numbers of the present resource and scope, which are encoded now if they were not.
+    #[inline]
+    pub(super) fn numbers(&mut self) -> Result<(u32, u32), Fault> {
+        match (self.resource, self.scope) {
+            (Some(resource), Some(scope)) => Ok((resource, scope)),
+            _ => self.encode(),
+        }
+    }
+
+    /// Counts an item that is refused or altered.
+    #[cold]
+    pub(super) fn count(&mut self, reason: Reason, what: impl FnOnce() -> String) {
+        let [resource, scope, item] = self.at;
+        self.account.count(self.signal, reason, || {
+            format!("resource {resource}, scope {scope}, item {item}: {}", what())
+        });
+    }
+
+    #[cold]
+    fn encode(&mut self) -> Result<(u32, u32), Fault> {
+        let resource = match self.resource {
+            Some(resource) => resource,
+            None => {
+                push_resource(&mut self.resources, &mut self.resource_attributes, self.group, &mut self.bounds)?;
+                self.resources.len() as u32 - 1
+            }
+        };
+        let scope = match self.scope {
+            Some(scope) => scope,
+            None => {
+                push_scope(&mut self.scopes, &mut self.scope_attributes, self.scope_group, &mut self.bounds)?;
+                self.scopes.len() as u32 - 1
+            }
+        };
+        (self.resource, self.scope) = (Some(resource), Some(scope));
+        Ok((resource, scope))
+    }
+
+    fn enter_resource<S: Sink<'a>>(&mut self, sink: &mut S, group: &'a [u8]) -> Result<(), Fault> {
+        self.group = group;
+        self.resource = None;
+        self.at[1] = 0;
+        let mut cursor = Cursor::new(group);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                CHILD => {
+                    let scope_group = cursor.bytes()?;
+                    self.enter_scope(sink, scope_group)?;
+                    self.at[1] += 1;
+                }
+                key @ (RESOURCE | SCHEMA_URL) => cursor.skip(key)?,
+                key => cursor.skip_unknown(key, GROUP)?,
+            }
+        }
+        if self.resource.is_none() {
+            // No row points to it; it must be readable all the same.
+            push_resource(&mut Resources::default(), &mut Attributes::new(resource_role), group, &mut self.bounds)?;
+        }
+        Ok(())
+    }
+
+    fn enter_scope<S: Sink<'a>>(&mut self, sink: &mut S, group: &'a [u8]) -> Result<(), Fault> {
+        self.scope_group = group;
+        self.scope = None;
+        self.at[2] = 0;
+        sink.reserve(count_items(group)?);
+        let mut cursor = Cursor::new(group);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                CHILD => {
+                    let item = cursor.bytes()?;
+                    sink.item(self, item)?;
+                    self.at[2] += 1;
+                }
+                key @ (SCOPE | SCHEMA_URL) => cursor.skip(key)?,
+                key => cursor.skip_unknown(key, GROUP)?,
+            }
+        }
+        if self.scope.is_none() {
+            push_scope(&mut Scopes::default(), &mut Attributes::new(|_| NO_ROLE), group, &mut self.bounds)?;
+        }
+        Ok(())
+    }
+}
+
+// Items of a scope, as far as they could honestly fit into its bytes.
+fn count_items(group: &[u8]) -> Result<usize, Fault> {
+    let mut cursor = Cursor::new(group);
+    let mut items = 0;
+    while !cursor.is_empty() {
+        let key = cursor.key()?;
+        cursor.skip(key)?;
+        items += usize::from(key == CHILD);
+    }
+    Ok(items.min(group.len() / 32 + 1))
+}
+
+// The occurrences of length-delimited field `wanted` in a message whose frame was checked.
+fn occurrences<'a>(group: &'a [u8], wanted: u32) -> impl Iterator<Item = &'a [u8]> {
+    let mut cursor = Cursor::new(group);
+    std::iter::from_fn(move || {
+        while !cursor.is_empty() {
+            let key = cursor.key().ok()?;
+            if key == wanted {
+                return cursor.bytes().ok();
+            }
+            cursor.skip(key).ok()?;
+        }
+        None
+    })
+}
+
+// The last of the schema URLs, each of them checked.
+fn schema_url(group: &[u8]) -> Result<&[u8], Fault> {
+    let mut last: &[u8] = b"";
+    for url in occurrences(group, SCHEMA_URL) {
+        if !proto::is_utf8(url) {
+            return Err(Cursor::new(url).fault(What::Utf8));
+        }
+        last = url;
+    }
+    Ok(last)
+}
+
+const SERVICE_NAME: u16 = 1;
+const SERVICE_VERSION: u16 = 1 << 1;
+const SERVICE_INSTANCE: u16 = 0b11_1100;
+
+// Bits: see the masks above; within the instance group the best comes first.
+fn resource_role(key: &[u8]) -> u8 {
+    match key {
+        b"service.name" => 0,
+        b"service.version" => 1,
+        b"service.instance.id" => 2,
+        b"k8s.pod.name" => 3,
+        b"host.name" => 4,
+        b"container.id" => 5,
+        _ => NO_ROLE,
+    }
+}
+
+// Field by field over all occurrences of the `resource` field: that is how protobuf merges them.
+fn push_resource<'a>(
+    rows: &mut Resources,
+    attributes: &mut Attributes<'a>,
+    group: &'a [u8],
+    bounds: &mut Bounds,
+) -> Result<(), Fault> {
+    attributes.begin();
+    let pairs = rows.attributes.pairs();
+    let mut dropped = 0;
+    let mut entities = Entities::default();
+    for resource in occurrences(group, RESOURCE) {
+        let mut cursor = Cursor::new(resource);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                0x0a => attributes.push(&mut rows.attributes, cursor.bytes()?, bounds)?,
+                0x10 => dropped = cursor.varint()? as u32,
+                0x1a => entities.push(cursor.bytes()?)?,
+                key => cursor.skip_unknown(key, GROUP)?,
+            }
+        }
+    }
+    bounds.charge_pairs(rows.attributes.pairs() - pairs + 8, group)?;
+    attributes.end(&mut rows.attributes, &mut rows.attribute_types);
+    let text = |bit| attributes.promoted(bit).map_or(&b""[..], |pair| rows.attributes.values.get(pair));
+    rows.service_name.push(text(SERVICE_NAME));
+    rows.service_version.push(text(SERVICE_VERSION));
+    rows.service_instance.push(text(SERVICE_INSTANCE));
+    rows.dropped_attributes.push(u32::saturating_add(dropped, attributes.dropped));
+    rows.schema_url.push(proto::cut(schema_url(group)?, bounds.limits.name_bytes_max));
+    entities.finish(&mut rows.entity_refs);
+    Ok(())
+}
+
+fn push_scope<'a>(
+    rows: &mut Scopes,
+    attributes: &mut Attributes<'a>,
+    group: &'a [u8],
+    bounds: &mut Bounds,
+) -> Result<(), Fault> {
+    attributes.begin();
+    let pairs = rows.attributes.pairs();
+    let (mut name, mut version): (&[u8], &[u8]) = (b"", b"");
+    let mut dropped = 0;
+    for scope in occurrences(group, SCOPE) {
+        let mut cursor = Cursor::new(scope);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                0x0a => name = cursor.text()?,
+                0x12 => version = cursor.text()?,
+                0x1a => attributes.push(&mut rows.attributes, cursor.bytes()?, bounds)?,
+                0x20 => dropped = cursor.varint()? as u32,
+                key => cursor.skip_unknown(key, fields(&[1, 2, 3, 4]))?,
+            }
+        }
+    }
+    bounds.charge_pairs(rows.attributes.pairs() - pairs + 6, group)?;
+    let limit = bounds.limits.name_bytes_max;
+    rows.name.push(proto::cut(name, limit));
+    rows.version.push(proto::cut(version, limit));
+    attributes.end(&mut rows.attributes, &mut rows.attribute_types);
+    rows.dropped_attributes.push(u32::saturating_add(dropped, attributes.dropped));
+    rows.schema_url.push(proto::cut(schema_url(group)?, limit));
+    Ok(())
+}
+
+/// Entity references as a JSON array in the names of OTLP's JSON mapping; empty lists and texts are
+/// left out, as proto3 cannot tell them from absent ones.
+#[derive(Default)]
+struct Entities {
+    json: Vec<u8>,
+}
+
+impl Entities {
+    fn push(&mut self, entity: &[u8]) -> Result<(), Fault> {
+        let (mut schema_url, mut kind): (&[u8], &[u8]) = (b"", b"");
+        let (mut ids, mut descriptions) = (Vec::new(), Vec::new());
+        let mut cursor = Cursor::new(entity);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                0x0a => schema_url = cursor.text()?,
+                0x12 => kind = cursor.text()?,
+                0x1a => push_element(&mut ids, cursor.text()?),
+                0x22 => push_element(&mut descriptions, cursor.text()?),
+                key => cursor.skip_unknown(key, fields(&[1, 2, 3, 4]))?,
+            }
+        }
+        self.json.push(if self.json.is_empty() { b'[' } else { b',' });
+        let before = self.json.len();
+        let mut member = |name: &str, value: &[u8]| {
+            self.json.push(if self.json.len() == before { b'{' } else { b',' });
+            self.json.extend_from_slice(format!("\"{name}\":").as_bytes());
+            self.json.extend_from_slice(value);
+        };
+        for (name, text) in [("schemaUrl", schema_url), ("type", kind)] {
+            if !text.is_empty() {
+                let mut value = Vec::new();
+                push_string(&mut value, text);
+                member(name, &value);
+            }
+        }
+        for (name, mut list) in [("idKeys", ids), ("descriptionKeys", descriptions)] {
+            if !list.is_empty() {
+                list.push(b']');
+                member(name, &list);
+            }
+        }
+        if self.json.len() == before {
+            self.json.push(b'{');
+        }
+        self.json.push(b'}');
+        Ok(())
+    }
+
+    fn finish(mut self, column: &mut StrColumn) {
+        if !self.json.is_empty() {
+            self.json.push(b']');
+        }
+        column.push(&self.json);
+    }
+}
+
+fn push_element(list: &mut Vec<u8>, text: &[u8]) {
+    list.push(if list.is_empty() { b'[' } else { b',' });
+    push_string(list, text);
+}
+
+fn push_string(out: &mut Vec<u8>, text: &[u8]) {
+    model::value::push_json_string(out, &String::from_utf8_lossy(text));
+}
