@@ -1,0 +1,288 @@
+//! THE PATH: a request's way from socket to table, as a list of stations. They start from the store
+//! outwards, so that nothing is accepted before there is a place for it, and stop from the doors
+//! inwards, so that nothing accepted is left behind.
+//!
+//! ```text
+//! doors (receive) → intake → journal → lanes → delivery → store ⇒ ClickHouse → questions → view → serve
+//! ```
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+use access::{Access, Budget};
+use anyhow::Context as _;
+use journal::Journal;
+use prometheus_client::registry::Registry;
+use store::Store;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::books::Books;
+use crate::cli::say;
+use crate::config::Config;
+use crate::decode::Rules;
+use crate::deliver::{DELIVERY_SEQUENCE, Delivery, StoreState};
+use crate::intake::Door;
+use crate::lanes::{Bounds, Lanes, Message, Payload, Start, tell};
+use crate::listen::{self, Port};
+use crate::status::Health;
+use crate::waterline::Waterline;
+use crate::{clock, recover, storage};
+
+/// Open requests may end within this time after the signal.
+const GRACE: Duration = Duration::from_secs(2);
+/// Blocks on their way may arrive within this time; what does not is verified at the next start.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How often counters and ledger entries are written.
+const BOOKS_EVERY: Duration = Duration::from_secs(1);
+/// How long a start waits for the embedded engine before it says ready without it.
+const ENGINE_START: Duration = Duration::from_secs(15);
+
+/// Runs until a signal; the exit code says whether it ended as it should.
+pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let outcome = runtime.block_on(live(config));
+    // Whatever still blocks (a reader of a huge answer) must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    outcome
+}
+
+async fn live(config: Config) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    let mut registry = Registry::with_prefix("hypocenter");
+    let rules = Rules { limits: config.ingest.limits, body_bytes_max: config.ingest.body_bytes_max };
+    let budget = Budget::new(config.ingest.memory_bytes_max);
+    budget.register(&mut registry);
+
+    // The journal first: it holds what earlier lives accepted, and it locks the data directory.
+    let (to_lanes, lanes_messages) = mpsc::channel();
+    let arrivals = Arc::new(OnceLock::<(Arc<Waterline>, Arc<Books>)>::new());
+    let (journal, recovery) = {
+        let (arrivals, to_lanes) = (Arc::clone(&arrivals), to_lanes.clone());
+        let sink = move |frames: Vec<(journal::Lsn, Payload)>| {
+            if let Some((waterline, books)) = arrivals.get() {
+                for (lsn, payload) in &frames {
+                    waterline.arrived(payload.batch.items());
+                    books.accepted(*lsn, payload.batch.items());
+                }
+            }
+            tell(&to_lanes, Message::Frames(frames));
+        };
+        Journal::open(config.journal.clone(), clock::now_ns, &mut registry, sink)
+            .with_context(|| format!("cannot open the journal in {}", config.journal.dir.display()))?
+    };
+    let journal = Arc::new(journal);
+    let books = Arc::new(Books::new(recovery.totals.clone()));
+    let plan = recover::plan(&journal, &recovery, &books);
+    let waterline = Arc::new(Waterline::new(plan.next, plan.unread_items));
+    let _ = arrivals.set((Arc::clone(&waterline), Arc::clone(&books)));
+    report_recovery(&recovery, plan.parcels.len());
+
+    // The store: the engine's child process or a remote server; both may come and go.
+    let place = storage::open(&config, &mut registry).await?;
+    let store = place.store.clone();
+
+    // Delivery: sealed blocks to ClickHouse, first of all those of the last life.
+    let (to_delivery, parcels) = unbounded_channel();
+    let store_state = watch::Sender::new(StoreState::Ok);
+    let delivery = Arc::new(Delivery {
+        journal: Arc::clone(&journal),
+        store: store.clone(),
+        waterline: Arc::clone(&waterline),
+        books: Arc::clone(&books),
+        budget: budget.clone(),
+        rules: rules.clone(),
+        state: store_state.clone(),
+        writer: recovery.writer,
+        sequence: AtomicU64::new(DELIVERY_SEQUENCE),
+    });
+    for parcel in plan.parcels {
+        waterline.sent(&parcel.seal, 0);
+        let _ = to_delivery.send(parcel);
+    }
+    let mut delivered = tokio::spawn(delivery.run(parcels, config.storage.inserts_in_flight));
+
+    // Lanes: durable frames to blocks. A thread of their own: the work is all copying.
+    let start = Start { next: plan.next, coverage: plan.coverage, writer: recovery.writer, sequence: 0 };
+    let lanes = Lanes::new(Arc::clone(&journal), Arc::clone(&waterline), to_delivery, rules.clone(), bounds(&config), start);
+    let lanes = std::thread::Builder::new().name("lanes".into()).spawn(move || lanes.run(&lanes_messages))?;
+
+    // What is stored frees the journal; counters and ledger are written every second.
+    let releasing = tokio::spawn(release(Arc::clone(&journal), waterline.follow()));
+    let writing = tokio::spawn(keep_books(Arc::clone(&journal), Arc::clone(&books), rules.clone(), budget.clone()));
+
+    // Intake and doors, last: now there is a place for everything.
+    let intake = Door::new(
+        Arc::clone(&journal),
+        to_lanes.clone(),
+        Arc::clone(&waterline),
+        Arc::clone(&books),
+        budget.clone(),
+        rules,
+        &config.ingest,
+        &recovery,
+    );
+    let health = Arc::new(Health::new(
+        Arc::clone(&journal),
+        Arc::clone(&waterline),
+        Arc::clone(&books),
+        store_state.subscribe(),
+        store.clone(),
+        to_lanes.clone(),
+    ));
+    let doors = Doors::open(&config, intake, Arc::clone(&health), store, registry).await?;
+    place.wait_ready(ENGINE_START).await;
+    health.set_addresses(&doors.addresses);
+    doors.announce(&config);
+    health.set_serving(true);
+    info!("ready");
+
+    let stop = watch::Sender::new(false);
+    let serving = doors.serve(stop.subscribe());
+    signals.first().await;
+
+    // The reverse: doors, books, lanes, delivery, journal, store.
+    info!("stopping: no new requests; what was accepted is being stored");
+    health.set_serving(false);
+    tokio::spawn(async move { signals.again_ends_at_once().await });
+    let _ = stop.send(true);
+    for port in serving {
+        let _ = port.await;
+    }
+    writing.abort();
+    books.write(&journal, &Rules { limits: config.ingest.limits, body_bytes_max: config.ingest.body_bytes_max }, &budget, clock::now_ns()).await;
+    tell(&to_lanes, Message::Stop);
+    let _ = tokio::task::spawn_blocking(move || lanes.join()).await;
+    if tokio::time::timeout(DRAIN, &mut delivered).await.is_err() {
+        warn!(blocks = waterline.sent_blocks(), "ClickHouse did not take the last blocks in time; the journal keeps them");
+        delivered.abort();
+    }
+    releasing.abort();
+    journal.release(waterline.level());
+    journal.set_totals(books.totals());
+    journal.close();
+    place.stop().await;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The ports with their routes, bound and not yet served.
+struct Doors {
+    ports: Vec<(Port, axum::Router)>,
+    addresses: Vec<(&'static str, SocketAddr)>,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+impl Doors {
+    async fn open(config: &Config, intake: Door, health: Arc<Health>, store: Store, mut registry: Registry) -> anyhow::Result<Doors> {
+        let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
+        let access = Arc::new(Access::new(crate::config::access_config(config)?)?);
+        let settings = crate::config::receive_config(config);
+        let metrics = receive::Metrics::new(&mut registry);
+        let intake = Arc::new(intake);
+        let grpc = receive::otlp_grpc_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);
+        let http = receive::otlp_http_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);
+        let zipkin = receive::zipkin_ingest_router(intake, Arc::clone(&access), &settings, &metrics);
+        let ui = serve::router(view::View::new(store), health, access, crate::config::serve_config(config), registry);
+        let mut ports = Vec::new();
+        for (name, port, routes) in [
+            ("http", config.ports.http, ui),
+            ("otlp_grpc", config.ports.otlp_grpc, grpc),
+            ("otlp_http", config.ports.otlp_http, http),
+            ("zipkin", config.ports.zipkin, zipkin),
+        ] {
+            ports.push((Port::bind(name, config.listen, port).await?, routes));
+        }
+        let addresses = ports.iter().map(|(port, _)| (port.name, port.address())).collect();
+        Ok(Doors { ports, addresses, tls })
+    }
+
+    fn announce(&self, config: &Config) {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let purposes = [
+            ("http", "UI, API     "),
+            ("otlp_grpc", "OTLP/gRPC   "),
+            ("otlp_http", "OTLP/HTTP   "),
+            ("zipkin", "Zipkin      "),
+        ];
+        say(&format!("Hypocenter {} is ready; data in {}", env!("CARGO_PKG_VERSION"), config.data_dir.display()));
+        for ((name, address), (_, purpose)) in self.addresses.iter().zip(purposes) {
+            debug_assert!(purposes.iter().any(|(known, _)| known == name), "every port has a purpose");
+            say(&format!("  {purpose} {scheme}://{address}"));
+        }
+        if config.storage.embedded.http_port != 0 && config.storage.url.is_none() {
+            say(&format!("  SQL (reader) http://127.0.0.1:{}", config.storage.embedded.http_port));
+        }
+    }
+
+    fn serve(self, stop: watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
+        let Doors { ports, tls, .. } = self;
+        ports.into_iter().map(|(port, routes)| tokio::spawn(port.serve(routes, tls.clone(), stop.clone(), GRACE))).collect()
+    }
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let ingest = &config.ingest;
+    Bounds {
+        rows_max: ingest.block_rows_max,
+        bytes_max: ingest.block_bytes_max,
+        memory_bytes_max: ingest.block_memory_bytes_max,
+        linger: ingest.linger,
+        linger_cold: ingest.linger_cold,
+    }
+}
+
+fn report_recovery(recovery: &journal::Recovery, parcels: usize) {
+    for damage in &recovery.damage {
+        warn!(?damage, "the journal is damaged; the rest of it is kept");
+    }
+    if !recovery.clean || parcels > 0 {
+        info!(clean = recovery.clean, from = recovery.low_water, to_verify = parcels, "going on from the journal");
+    }
+}
+
+async fn release(journal: Arc<Journal<Payload>>, mut level: watch::Receiver<journal::Lsn>) {
+    while level.changed().await.is_ok() {
+        let level = *level.borrow_and_update();
+        journal.release(level);
+    }
+}
+
+async fn keep_books(journal: Arc<Journal<Payload>>, books: Arc<Books>, rules: Rules, budget: Budget) {
+    let mut every = tokio::time::interval(BOOKS_EVERY);
+    loop {
+        every.tick().await;
+        books.write(&journal, &rules, &budget, clock::now_ns()).await;
+        journal.set_totals(books.totals());
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    term: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    async fn again_ends_at_once(&mut self) {
+        self.first().await;
+        warn!("second signal: ending at once; the journal keeps what was accepted");
+        std::process::exit(130);
+    }
+}

@@ -1,0 +1,112 @@
+//! Where rows are stored: the embedded engine, started and watched over here, or a remote ClickHouse.
+//! Both are an address to `store`; the embedded one may change with every restart of the child.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use engine::supervise::{EngineState, Supervisor, SupervisorConfig};
+use prometheus_client::registry::Registry;
+use store::{Endpoint, Store};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::config::Config;
+
+/// An opened store.
+pub(crate) struct Place {
+    /// The way in.
+    pub store: Store,
+    engine: Option<Supervisor>,
+    schema: watch::Receiver<bool>,
+}
+
+/// Opens the configured store. The schema is applied in the background, as often as it takes.
+pub(crate) async fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<Place> {
+    let (engine, endpoint) = match &config.storage.url {
+        Some(url) => {
+            let endpoint = Endpoint { url: url.clone(), user: config.storage.user.clone(), password: config.storage.password.clone() };
+            (None, watch::channel(Some(endpoint)).1)
+        }
+        None => {
+            let (supervisor, endpoint) = start_engine(config).await?;
+            (Some(supervisor), endpoint)
+        }
+    };
+    let store = Store::new(crate::config::store_config(config), endpoint.clone(), registry).context("cannot set up the ClickHouse client")?;
+    let (applied, schema) = watch::channel(false);
+    tokio::spawn(apply_schema(store.clone(), endpoint, applied));
+    Ok(Place { store, engine, schema })
+}
+
+impl Place {
+    /// Waits until the schema is in place, for at most `patience`.
+    pub(crate) async fn wait_ready(&self, patience: Duration) {
+        let mut schema = self.schema.clone();
+        if tokio::time::timeout(patience, schema.wait_for(|applied| *applied)).await.is_err() {
+            warn!("ClickHouse is not there yet; data is accepted and kept in the journal");
+        }
+    }
+
+    /// Stops the embedded engine.
+    pub(crate) async fn stop(self) {
+        if let Some(engine) = self.engine {
+            engine.stop().await;
+        }
+    }
+}
+
+async fn start_engine(config: &Config) -> anyhow::Result<(Supervisor, watch::Receiver<Option<Endpoint>>)> {
+    let embedded = &config.storage.embedded;
+    let library = engine::install::find(embedded.library.as_deref(), &embedded.cache_dir)?;
+    let supervisor = Supervisor::start(SupervisorConfig {
+        program: std::env::current_exe().context("cannot find this program's own file")?,
+        data_dir: engine_dir(config),
+        library,
+        memory_bytes_max: embedded.memory_bytes_max,
+        reader_port: embedded.http_port,
+        reader_password: embedded.reader_password.clone(),
+    })
+    .await?;
+    let mut states = supervisor.state();
+    let (publish, endpoint) = watch::channel(None);
+    tokio::spawn(async move {
+        loop {
+            let present = match &*states.borrow_and_update() {
+                EngineState::Ready { url, user, password } => {
+                    Some(Endpoint { url: url.clone(), user: user.clone(), password: password.clone() })
+                }
+                _ => None,
+            };
+            let _ = publish.send(present);
+            if states.changed().await.is_err() {
+                break;
+            }
+        }
+    });
+    Ok((supervisor, endpoint))
+}
+
+fn engine_dir(config: &Config) -> PathBuf {
+    config.data_dir.join("engine")
+}
+
+async fn apply_schema(store: Store, mut endpoint: watch::Receiver<Option<Endpoint>>, applied: watch::Sender<bool>) {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        if endpoint.borrow_and_update().is_some() {
+            match store.apply_schema().await {
+                Ok(()) => {
+                    info!("the schema is in place");
+                    let _ = applied.send(true);
+                    return;
+                }
+                Err(error) => warn!(%error, "the schema cannot be applied yet"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        } else if endpoint.changed().await.is_err() {
+            return;
+        }
+    }
+}
