@@ -281,6 +281,12 @@ impl Account {
         }
     }
 
+    /// Items of `signal` that are not stored.
+    pub fn refused_of(&self, signal: Signal) -> u64 {
+        let refused = self.refusals.iter().filter(|r| r.signal == signal && r.reason.outcome() == Outcome::Refused);
+        refused.map(|refusal| refusal.items).sum()
+    }
+
     /// Items that are not stored.
     pub fn refused(&self) -> u64 {
         self.refusals.iter().filter(|refusal| refusal.reason.outcome() == Outcome::Refused).map(|r| r.items).sum()

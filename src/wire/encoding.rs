@@ -44,6 +44,11 @@ impl Encoding {
             .find(|encoding| *encoding as u8 == number)
     }
 
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
     /// From a `Content-Encoding` (or `grpc-encoding`) value; empty text is identity. `None` when it
     /// is unknown, or a list of several encodings.
     pub fn from_header(text: &str) -> Option<Encoding> {

@@ -2,6 +2,7 @@
 //! was refused. Everything here is a pure function of its arguments: no clock, no file, no network,
 //! so that a journalled frame decodes the same at every replay.
 
+pub mod books;
 pub mod encoding;
 pub mod otlp;
 mod proto;
@@ -35,6 +36,8 @@ pub fn decode(protocol: Protocol, body: &[u8], envelope: Envelope, limits: &Limi
     match protocol {
         Protocol::OtlpTracesProto => otlp::traces(body, envelope, limits),
         Protocol::OtlpLogsProto => otlp::logs(body, envelope, limits),
+        Protocol::Ledger => books::ledger(body, envelope),
+        Protocol::DeadLetters => books::dead_letters(body, envelope),
         _ => Err(DecodeError::new(format!("{protocol:?} is not spoken yet"))),
     }
 }

@@ -1,6 +1,7 @@
 //! OTLP 1.11 (opentelemetry.io/docs/specs/otlp): requests of the three signals as protobuf or JSON.
 //! Protobuf is walked once, from the bytes straight into columns; there is no tree in between.
 
+pub mod answer;
 mod attributes;
 mod logs;
 mod shared;
