@@ -55,7 +55,7 @@ enum EngineCommand {
     },
     /// Serve ClickHouse's HTTP interface over one data directory; ends with its parent
     #[command(hide = true)]
-    Serve(engine::ServeArgs),
+    Serve,
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -101,7 +101,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Import(args) => import::run(args),
         Command::Engine { command: EngineCommand::Install { from } } => install_engine(from),
-        Command::Engine { command: EngineCommand::Serve(args) } => engine::serve(args),
+        Command::Engine { command: EngineCommand::Serve } => engine::serve_from_parent(),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hypocenter", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -153,12 +153,25 @@ fn start_log(config: &Config) {
 
 fn install_engine(from: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let config = config::load(&Sources::default())?;
-    let path = engine::install::install(from.as_deref(), &config.storage.embedded.cache_dir, &mut |line| say(line))?;
-    say(&format!("The engine library is installed: {}", path.display()));
+    let installed = engine::install::install(from.as_deref(), &config.storage.embedded.cache_dir, &mut |step| {
+        tell_step(&step).into_iter().for_each(say);
+    })?;
+    let state = if installed.already { "is installed already" } else { "is installed" };
+    say(&format!("The engine library {state}: {}", installed.path.display()));
     Ok(ExitCode::SUCCESS)
 }
 
 #[allow(clippy::print_stdout)] // The one place that speaks to people.
 pub(crate) fn say(line: &str) {
     println!("{line}");
+}
+
+fn tell_step(step: &engine::install::Step) -> Option<&'static str> {
+    use engine::install::Step;
+    match step {
+        Step::Downloading => Some("Fetching the engine library with npm (about 180 MB, once per user) …"),
+        Step::Verifying { done: 0, .. } => Some("Verifying its checksum …"),
+        Step::Unpacking { done: 0, .. } => Some("Unpacking it …"),
+        _ => None,
+    }
 }

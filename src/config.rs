@@ -437,6 +437,38 @@ pub fn reference() -> String {
     page
 }
 
+/// What the doors' keeper is told.
+pub fn access_config(config: &Config) -> Result<access::Config, ConfigError> {
+    let tokens = config.tokens.iter().map(|text| token(config, text)).collect::<Result<_, _>>()?;
+    Ok(access::Config { tokens, tenancy_enabled: config.tenancy_enabled, ..access::Config::default() })
+}
+
+/// What the doors in are told.
+pub fn receive_config(config: &Config) -> receive::Config {
+    let mut settings = receive::Config::default();
+    settings.limits.body_bytes_max = config.ingest.body_bytes_max;
+    settings.otlp_cors.origins.clone_from(&config.ingest.cors_origins);
+    settings.zipkin_cors.origins.clone_from(&config.ingest.cors_origins);
+    settings
+}
+
+// `name:secret[:read|write|read+write[:tenant]]`
+fn token(config: &Config, text: &str) -> Result<access::Token, ConfigError> {
+    let bad = |reason: &str| config.written.bad("access.tokens", reason);
+    let mut parts = text.splitn(4, ':');
+    let (Some(name), Some(secret)) = (parts.next(), parts.next()) else {
+        return Err(bad("must be a list of name:secret, name:secret:rights or name:secret:rights:tenant"));
+    };
+    let (may_read, may_write) = match parts.next() {
+        None | Some("" | "read+write") => (true, true),
+        Some("read") => (true, false),
+        Some("write") => (false, true),
+        Some(_) => return Err(bad("rights are read, write or read+write")),
+    };
+    let tenant = parts.next().map(str::to_owned);
+    Ok(access::Token { name: name.to_owned(), secret: secret.to_owned(), may_read, may_write, tenant })
+}
+
 impl Config {
     /// The effective configuration as YAML, with the source of each value; secrets are hidden.
     pub fn print(&self) -> String {

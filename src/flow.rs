@@ -83,7 +83,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     report_recovery(&recovery, plan.parcels.len());
 
     // The store: the engine's child process or a remote server; both may come and go.
-    let place = storage::open(&config, &mut registry).await?;
+    let place = storage::open(&config, &mut registry)?;
     let store = place.store.clone();
 
     // Delivery: sealed blocks to ClickHouse, first of all those of the last life.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Limits;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -23,18 +24,10 @@ use tracing::{debug, warn};
 
 use crate::config::Tls;
 
-/// Time to send the whole request head.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time to finish a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Requests that one HTTP/2 connection may have open.
-const STREAMS_MAX: u32 = 256;
-/// Bytes of all request headers together.
-const HEADER_BYTES_MAX: u32 = 64 * 1024;
 /// Flow-control windows: a large message must not wait for window updates.
 const WINDOW_BYTES: u32 = 2 << 20;
-/// Connections of one port.
-const CONNECTIONS_MAX: usize = 10_000;
 /// A pause after the system refused to accept (too many open files): it will not get better at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -69,11 +62,12 @@ impl Port {
         self,
         routes: Router,
         tls: Option<TlsAcceptor>,
+        limits: &Limits,
         mut stop: watch::Receiver<bool>,
         grace: Duration,
     ) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let server = Arc::new(builder());
+        let places = Arc::new(Semaphore::new(limits.connections_max));
+        let server = Arc::new(builder(limits));
         loop {
             let accepted = tokio::select! {
                 accepted = accept(&self.listener, &places) => accepted,
@@ -87,7 +81,7 @@ impl Port {
             });
         }
         drop(self.listener);
-        let all = places.acquire_many(CONNECTIONS_MAX as u32);
+        let all = places.acquire_many(limits.connections_max as u32);
         if tokio::time::timeout(grace, all).await.is_err() {
             warn!(port = self.name, "connections were still open at the end of the grace period");
         }
@@ -144,14 +138,14 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(128);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_headers(limits.headers_max);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEADER_BYTES_MAX)
+        .max_concurrent_streams(limits.streams_max)
+        .max_header_list_size(limits.header_bytes_max as u32)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .keep_alive_interval(Some(Duration::from_secs(30)))

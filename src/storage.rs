@@ -1,11 +1,11 @@
 //! Where rows are stored: the embedded engine, started and watched over here, or a remote ClickHouse.
 //! Both are an address to `store`; the embedded one may change with every restart of the child.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use engine::supervise::{EngineState, Supervisor, SupervisorConfig};
+use engine::{Caps, State, Supervisor, SupervisorConfig};
 use prometheus_client::registry::Registry;
 use store::{Endpoint, Store};
 use tokio::sync::watch;
@@ -22,14 +22,14 @@ pub(crate) struct Place {
 }
 
 /// Opens the configured store. The schema is applied in the background, as often as it takes.
-pub(crate) async fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<Place> {
+pub(crate) fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<Place> {
     let (engine, endpoint) = match &config.storage.url {
         Some(url) => {
             let endpoint = Endpoint { url: url.clone(), user: config.storage.user.clone(), password: config.storage.password.clone() };
             (None, watch::channel(Some(endpoint)).1)
         }
         None => {
-            let (supervisor, endpoint) = start_engine(config).await?;
+            let (supervisor, endpoint) = start_engine(config)?;
             (Some(supervisor), endpoint)
         }
     };
@@ -56,27 +56,34 @@ impl Place {
     }
 }
 
-async fn start_engine(config: &Config) -> anyhow::Result<(Supervisor, watch::Receiver<Option<Endpoint>>)> {
+fn start_engine(config: &Config) -> anyhow::Result<(Supervisor, watch::Receiver<Option<Endpoint>>)> {
     let embedded = &config.storage.embedded;
     let library = engine::install::find(embedded.library.as_deref(), &embedded.cache_dir)?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut caps = Caps::default();
+    caps.memory_bytes_max = embedded.memory_bytes_max.unwrap_or(caps.memory_bytes_max);
     let supervisor = Supervisor::start(SupervisorConfig {
-        program: std::env::current_exe().context("cannot find this program's own file")?,
-        data_dir: engine_dir(config),
-        library,
-        memory_bytes_max: embedded.memory_bytes_max,
-        reader_port: embedded.http_port,
-        reader_password: embedded.reader_password.clone(),
-    })
-    .await?;
+        reader_password: Some(embedded.reader_password.clone()).filter(|password| !password.is_empty()),
+        reader_listen: (embedded.http_port != 0).then(|| SocketAddr::new(config.listen, embedded.http_port)),
+        database: config.storage.database.clone(),
+        caps,
+        ..SupervisorConfig::new(program, library, config.data_dir.join("engine"))
+    });
     let mut states = supervisor.state();
     let (publish, endpoint) = watch::channel(None);
     tokio::spawn(async move {
         loop {
             let present = match &*states.borrow_and_update() {
-                EngineState::Ready { url, user, password } => {
-                    Some(Endpoint { url: url.clone(), user: user.clone(), password: password.clone() })
+                State::Ready(address) => Some(Endpoint {
+                    url: address.url.clone(),
+                    user: address.user.clone(),
+                    password: address.password.clone(),
+                }),
+                State::Down { reason, .. } => {
+                    warn!(%reason, "the embedded engine is down");
+                    None
                 }
-                _ => None,
+                State::Starting => None,
             };
             let _ = publish.send(present);
             if states.changed().await.is_err() {
@@ -85,10 +92,6 @@ async fn start_engine(config: &Config) -> anyhow::Result<(Supervisor, watch::Rec
         }
     });
     Ok((supervisor, endpoint))
-}
-
-fn engine_dir(config: &Config) -> PathBuf {
-    config.data_dir.join("engine")
 }
 
 async fn apply_schema(store: Store, mut endpoint: watch::Receiver<Option<Endpoint>>, applied: watch::Sender<bool>) {

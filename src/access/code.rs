@@ -123,7 +123,7 @@ impl Error {
 
     /// Try again after a while.
     pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Error {
-        Error { retry_after: Some(retry_after), ..Error::new(Code::Unavailable, message) }
+        Error::new(Code::Unavailable, message).with_retry_after(retry_after)
     }
 
     /// A fault of ours; the message must not show its inside.
@@ -134,6 +134,12 @@ impl Error {
     /// The same with one more named fact.
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Error {
         self.details.push((name, value.to_string()));
+        self
+    }
+
+    /// The same with a time to come back after.
+    pub fn with_retry_after(mut self, after: Duration) -> Error {
+        self.retry_after = Some(after);
         self
     }
 

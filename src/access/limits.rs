@@ -25,7 +25,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Slowest acceptable body, in bytes per second: each byte received extends the deadline.
     pub body_rate_min: u64,
-    /// The longest wait between a complete body and its answer; after: 504 or DEADLINE_EXCEEDED.
+    /// The longest wait between a complete body and its answer, also for senders that wait
+    /// for storing; after: 504 or DEADLINE_EXCEEDED.
     pub answer_timeout: Duration,
     /// A connection without a request is closed after this time.
     pub idle_timeout: Duration,
@@ -42,7 +43,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
             body_rate_min: 64 << 10,
-            answer_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_secs(75),
             idle_timeout: Duration::from_secs(180),
         }
     }

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use model::id::push_hex;
+use model::{SpanId, TraceId};
 
-use super::span::{self, Annotation, Endpoint, Kind, ZipkinSpan, lower_case};
+use super::span::{Annotation, Endpoint, Kind, ZipkinSpan, lower_case};
 
 /// Reads a `ListOfSpans`.
 pub(super) fn read_list<'a>(body: &'a [u8], sink: &mut dyn FnMut(ZipkinSpan<'a>)) -> Result<(), String> {
@@ -22,9 +22,12 @@ fn span(body: &[u8]) -> Result<ZipkinSpan<'_>, String> {
     let mut span = ZipkinSpan::default();
     each_field(body, &mut |number, field| {
         match number {
-            1 => (span.trace_id, span.id64) = span::trace_id(&hex(field.bytes()?, 16)?)?,
-            2 => span.parent_id = span::parent_id(&hex(field.bytes()?, 8)?).or_else(absent_when_empty)?,
-            3 => span.id = span::span_id(&hex(field.bytes()?, 8)?)?,
+            1 => {
+                span.trace_id = TraceId(padded("traceId", field.bytes()?)?);
+                span.id64 = span.trace_id.is_64_bit();
+            }
+            2 => span.parent_id = Some(SpanId(padded("parentId", field.bytes()?)?)).filter(|id| !id.is_none()),
+            3 => span.id = SpanId(padded("id", field.bytes()?)?),
             4 => span.kind = Kind::from_proto(field.number()?).or(span.kind),
             5 => span.name = lower_case(field.text()?),
             6 => span.timestamp_us = positive(field.number()?),
@@ -158,17 +161,12 @@ fn array<const N: usize>(body: &mut &[u8]) -> Result<[u8; N], String> {
     take(body, N)?.try_into().map_err(|_| "Malformed".to_owned())
 }
 
-fn hex(bytes: &[u8], length_max: usize) -> Result<String, String> {
-    if bytes.len() > length_max {
-        return Err(format!("an id of {} bytes is longer than {length_max}", bytes.len()));
-    }
-    let mut out = Vec::with_capacity(bytes.len() * 2);
-    push_hex(&mut out, bytes);
-    Ok(String::from_utf8_lossy(&out).into_owned())
-}
-
-fn absent_when_empty<T>(refusal: String) -> Result<Option<T>, String> {
-    if refusal == "parentId is empty" { Ok(None) } else { Err(refusal) }
+// Ids are big-endian and may be short; zeros count as missing.
+fn padded<const N: usize>(name: &str, bytes: &[u8]) -> Result<[u8; N], String> {
+    let mut id = [0; N];
+    let start = N.checked_sub(bytes.len()).ok_or_else(|| format!("{name}.length > {}", N * 2))?;
+    id[start..].copy_from_slice(bytes);
+    Ok(id)
 }
 
 // Java reads these as signed: what is above is negative, that is, absent.

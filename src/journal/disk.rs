@@ -1,0 +1,139 @@
+//! The few things that the log asks of the operating system, in one place, so that tests can make
+//! each of them fail. Knows files, not records. Linux only (`fallocate`, `flock`).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{FallocateFlags, FlockOperation};
+
+use crate::crash;
+
+/// Access to the disk. Cheap to clone; carries the injected faults in tests and nothing otherwise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    #[cfg(test)]
+    pub(crate) faults: std::sync::Arc<crate::faults::Faults>,
+}
+
+/// Free and total bytes of a file system, as an unprivileged process sees them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Space {
+    pub(crate) free_bytes: u64,
+    pub(crate) total_bytes: u64,
+}
+
+impl Disk {
+    /// Writes all `slices` one after the other at `offset`.
+    pub(crate) fn write_all_at(&self, file: &File, slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        if crash::due("append-half") {
+            write_half(file, slices, offset);
+            std::process::abort();
+        }
+        #[cfg(test)]
+        self.faults.write(file, slices, offset)?;
+        write_slices(file, slices, offset)
+    }
+
+    /// Makes the file's data durable, and as much metadata as reading it back needs.
+    pub(crate) fn sync_data(&self, file: &File) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.sync()?;
+        rustix::fs::fdatasync(file).map_err(Into::into)
+    }
+
+    /// Makes a change of directory entries durable.
+    pub(crate) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        crash::crash_point("dir-fsync");
+        #[cfg(test)]
+        self.faults.sync()?;
+        rustix::fs::fsync(File::open(dir)?).map_err(Into::into)
+    }
+
+    /// Reserves disk space for `[offset, end)`. A file system that cannot reserve is not an error.
+    /// Returns the end of the reserved space.
+    pub(crate) fn reserve(&self, file: &File, offset: u64, end: u64) -> io::Result<u64> {
+        #[cfg(test)]
+        self.faults.reserve()?;
+        if end <= offset {
+            return Ok(offset);
+        }
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), offset, end - offset) {
+            Ok(()) => Ok(end),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(offset),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Cuts the file to `length`.
+    pub(crate) fn truncate(&self, file: &File, length: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.truncate()?;
+        file.set_len(length)
+    }
+
+    /// Free space where `dir` lies.
+    pub(crate) fn space(&self, dir: &Path) -> io::Result<Space> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let space = Space {
+            free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+        };
+        #[cfg(test)]
+        let space = self.faults.space(space);
+        Ok(space)
+    }
+}
+
+/// Creates a directory with mode 0700; an existing one is left as it is.
+pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Creates or empties a file with mode 0600, open for reading and writing.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Takes the directory's lock; `None` when somebody else holds it. The kernel gives it back when
+/// the returned file is closed, also after `kill -9`.
+pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A read error that concerns these bytes only, unlike, say, too many open files.
+pub(crate) fn is_bad_sector(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+fn write_slices(file: &File, mut slices: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+    // The kernel takes at most 1024 pieces at a time.
+    const PIECES_MAX: usize = 1024;
+    IoSlice::advance_slices(&mut slices, 0);
+    while !slices.is_empty() {
+        let count = slices.len().min(PIECES_MAX);
+        match rustix::io::pwritev(file, &slices[..count], offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut slices, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn write_half(file: &File, slices: &[IoSlice<'_>], offset: u64) {
+    let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+    let half = &all[..all.len() / 2];
+    // The process dies next; whether this worked does not matter.
+    let _ = write_slices(file, &mut [IoSlice::new(half)], offset);
+}

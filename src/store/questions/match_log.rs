@@ -1,0 +1,188 @@
+//! What a log search asks for. Words are whole tokens of the body, found through the text index on
+//! `lower(Body)`; phrases are substrings, for which the index is the sieve. Nothing that a user wrote
+//! is a pattern: no wildcard, no regular expression.
+
+use super::sql::{Conditions, Param};
+
+/// Conditions on a log record. All hold together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogMatch {
+    /// Service name.
+    pub service: Option<String>,
+    /// Lowest severity number, 1 to 24; records with only a severity text count by its number.
+    pub severity_min: Option<u8>,
+    /// Trace ids, 32 hex digits each; any of them. Empty: every record.
+    pub trace_ids: Vec<String>,
+    /// Span id, 16 hex digits.
+    pub span_id: Option<String>,
+    /// Pattern key.
+    pub pattern_key: Option<u64>,
+    /// The terms of the query.
+    pub terms: Vec<Term>,
+}
+
+/// One term of a log query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// Text in the body, whole words at both ends, case-insensitive.
+    Words(String),
+    /// Text in the body, case-insensitive, anywhere.
+    Phrase(String),
+    /// An attribute of the record, its resource or its scope, compared as text.
+    Attribute(String, String),
+    /// An attribute that is there at all.
+    HasAttribute(String),
+    /// Service name.
+    Service(String),
+    /// Lowest severity number.
+    SeverityMin(u8),
+    /// Trace id, 32 hex digits.
+    TraceId(String),
+    /// Span id, 16 hex digits.
+    SpanId(String),
+    /// Pattern key.
+    PatternKey(u64),
+    /// Event name.
+    EventName(String),
+    /// Not so.
+    Not(Box<Term>),
+}
+
+/// The severity number of a row, by its text where the sender gave no number. The names are those of
+/// `model::kind::severity_number`; a test compares.
+const SEVERITY_MIN: &str = "if(SeverityNumber > 0, SeverityNumber, transform(lower(SeverityText), ['trace', 'verbose', 'debug', 'fine', 'info', 'information', 'informational', 'notice', 'warn', 'warning', 'error', 'err', 'severe', 'crit', 'critical', 'alert', 'emerg', 'fatal', 'panic'], [1, 1, 5, 5, 9, 9, 9, 10, 13, 13, 17, 17, 17, 18, 21, 21, 24, 21, 24], 0)) >= {@:UInt8}";
+
+impl LogMatch {
+    /// As conditions on `otel_logs`.
+    pub fn conditions(&self, prefix: &'static str) -> Conditions {
+        let mut out = Conditions::new(prefix);
+        if !self.trace_ids.is_empty() {
+            out.and("TraceId IN {@:Array(String)}", [Param::Texts(self.trace_ids.clone())]);
+        }
+        if let Some(span_id) = &self.span_id {
+            Term::SpanId(span_id.clone()).add(&mut out);
+        }
+        if let Some(service) = &self.service {
+            Term::Service(service.clone()).add(&mut out);
+        }
+        if let Some(number) = self.severity_min {
+            Term::SeverityMin(number).add(&mut out);
+        }
+        if let Some(key) = self.pattern_key {
+            Term::PatternKey(key).add(&mut out);
+        }
+        for term in &self.terms {
+            term.add(&mut out);
+        }
+        out
+    }
+}
+
+impl Term {
+    fn add(&self, out: &mut Conditions) {
+        let text = |text: &String| [Param::Text(text.clone())];
+        match self {
+            Term::Words(words) => body_text(out, words, true),
+            Term::Phrase(phrase) => body_text(out, phrase, false),
+            Term::Attribute(key, value) if value.is_empty() => out.and(
+                "(mapContains(LogAttributes, {@1:String}) AND LogAttributes[{@1:String}] = '') OR (mapContains(ResourceAttributes, {@1:String}) AND ResourceAttributes[{@1:String}] = '')",
+                text(key),
+            ),
+            Term::Attribute(key, value) => out.and(
+                "LogAttributes[{@1:String}] = {@2:String} OR ResourceAttributes[{@1:String}] = {@2:String} OR ScopeAttributes[{@1:String}] = {@2:String}",
+                [Param::Text(key.clone()), Param::Text(value.clone())],
+            ),
+            Term::HasAttribute(key) => out.and(
+                "mapContains(LogAttributes, {@1:String}) OR mapContains(ResourceAttributes, {@1:String}) OR mapContains(ScopeAttributes, {@1:String})",
+                text(key),
+            ),
+            Term::Service(service) => out.and("ServiceName = {@:String}", text(service)),
+            Term::SeverityMin(number) => out.and(SEVERITY_MIN, [Param::U64(u64::from(*number))]),
+            Term::TraceId(id) => out.and("TraceId = {@:String}", text(id)),
+            Term::SpanId(id) => out.and("SpanId = {@:String}", text(id)),
+            Term::PatternKey(key) => out.and("PatternKey = {@:UInt64}", [Param::U64(*key)]),
+            Term::EventName(name) => out.and("EventName = {@:String}", text(name)),
+            Term::Not(term) => out.and_not(|inner| term.add(inner)),
+        }
+    }
+}
+
+/// A text in the body: the tokens that must be there whole (the index answers), then the text itself,
+/// unless it is one token, which the index has settled.
+fn body_text(out: &mut Conditions, text: &str, whole_ends: bool) {
+    let lower = text.to_ascii_lowercase();
+    let tokens = whole_tokens(&lower, whole_ends);
+    if whole_ends && tokens.len() == 1 && tokens[0] == lower {
+        out.and("hasAllTokens(lower(Body), {@:Array(String)})", [Param::Texts(tokens)]);
+        return;
+    }
+    if !tokens.is_empty() {
+        out.and("hasAllTokens(lower(Body), {@:Array(String)})", [Param::Texts(tokens)]);
+    }
+    out.and("positionCaseInsensitiveUTF8(Body, {@:String}) > 0", [Param::Text(text.to_owned())]);
+}
+
+/// Tokens as ClickHouse's `splitByNonAlpha` cuts them: runs of ASCII letters and digits and of
+/// anything that is not ASCII. Without `whole_ends` those at the very ends may be parts of longer ones
+/// and are left out.
+fn whole_tokens(lower: &str, whole_ends: bool) -> Vec<String> {
+    let in_token = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii();
+    let mut tokens: Vec<String> = Vec::new();
+    let mut start = None;
+    for (at, c) in lower.char_indices().chain([(lower.len(), ' ')]) {
+        match (in_token(c), start) {
+            (true, None) => start = Some(at),
+            (false, Some(from)) => {
+                if whole_ends || (from > 0 && at < lower.len()) {
+                    tokens.push(lower[from..at].to_owned());
+                }
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    tokens.sort_unstable();
+    tokens.dedup();
+    // ClickHouse takes at most 64 tokens; fewer are a coarser sieve, not a wrong one.
+    tokens.truncate(64);
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Scenario: words, dashed words, phrases that begin and end inside words, other scripts.
+    // Guarantee: only tokens that must stand whole in every match are asked of the index.
+    #[test]
+    fn tokens_of_texts() {
+        let cases = [
+            ("timeout", true, "timeout"),
+            ("order-4711", true, "4711|order"),
+            ("onnection refus", false, ""),
+            ("for user-123 took", false, "123|user"),
+            (" failed ", false, "failed"),
+            ("grüße über", true, "grüße|über"),
+            ("a_b", true, "a|b"),
+            ("::", true, ""),
+        ];
+        for (text, whole_ends, expected) in cases {
+            assert_eq!(whole_tokens(text, whole_ends).join("|"), expected, "{text}");
+        }
+    }
+
+    // Scenario: every severity name in the condition.
+    // Guarantee: the condition and the model agree on its number.
+    #[test]
+    fn severities_agree() {
+        let list = |open: usize| {
+            let from = SEVERITY_MIN.match_indices('[').nth(open).unwrap().0;
+            SEVERITY_MIN[from + 1..].split(']').next().unwrap().split(", ").map(|item| item.trim_matches('\'')).collect::<Vec<_>>()
+        };
+        let (names, numbers) = (list(0), list(1));
+        assert_eq!(names.len(), numbers.len());
+        for (name, number) in names.iter().zip(numbers) {
+            assert_eq!(model::kind::severity_number(name).to_string(), number, "{name}");
+        }
+    }
+}

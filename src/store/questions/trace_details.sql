@@ -1,0 +1,50 @@
+-- Spans of a trace with everything they carry.
+SELECT
+    SpanId AS span_id,
+    ServiceName AS service,
+    SpanKind AS kind,
+    toUnixTimestamp64Nano(Timestamp) AS start_ns,
+    Duration AS duration_ns,
+    TraceState AS trace_state,
+    StatusMessage AS status_message,
+    Flags AS flags,
+    Marks AS marks,
+    Weight AS weight,
+    OriginalTimestamp AS original_start_ns,
+    OriginalEndTimestamp AS original_end_ns,
+    SpanAttributes AS attributes,
+    SpanAttributeTypes AS attribute_types,
+    DroppedAttributesCount AS dropped_attributes,
+    DroppedEventsCount AS dropped_events,
+    DroppedLinksCount AS dropped_links,
+    arrayMap(t -> toUnixTimestamp64Nano(t), Events.Timestamp) AS event_times_ns,
+    Events.Name AS event_names,
+    Events.Attributes AS event_attributes,
+    Events.AttributeTypes AS event_attribute_types,
+    Events.DroppedAttributesCount AS event_dropped,
+    Links.TraceId AS link_trace_ids,
+    Links.SpanId AS link_span_ids,
+    Links.TraceState AS link_trace_states,
+    Links.Attributes AS link_attributes,
+    Links.AttributeTypes AS link_attribute_types,
+    Links.DroppedAttributesCount AS link_dropped,
+    Links.Flags AS link_flags,
+    ResourceAttributes AS resource_attributes,
+    ResourceAttributeTypes AS resource_attribute_types,
+    ResourceSchemaUrl AS resource_schema_url,
+    ResourceDroppedAttributesCount AS resource_dropped,
+    EntityRefs AS entity_refs,
+    ScopeName AS scope_name,
+    ScopeVersion AS scope_version,
+    ScopeAttributes AS scope_attributes,
+    ScopeAttributeTypes AS scope_attribute_types,
+    ScopeSchemaUrl AS scope_schema_url,
+    ScopeDroppedAttributesCount AS scope_dropped,
+    LocalEndpoint AS local_endpoint,
+    RemoteEndpoint AS remote_endpoint
+FROM otel_traces
+WHERE Tenant = {tenant:String}
+    AND TraceId IN {ids:Array(String)}
+    AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+    AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+    --[spans]

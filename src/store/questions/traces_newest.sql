@@ -1,0 +1,14 @@
+-- The newest traces with a matching span in a window, by their earliest matching span in it.
+SELECT
+    TraceId AS trace_id,
+    toUnixTimestamp64Nano(min(Timestamp)) AS key_ns
+FROM otel_traces
+WHERE Tenant = {tenant:String}
+    AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+    AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+    --[seen]
+    --[span]
+GROUP BY trace_id
+HAVING (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
+ORDER BY key_ns DESC, trace_id DESC
+LIMIT {limit:UInt64}
