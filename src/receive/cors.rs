@@ -35,8 +35,8 @@ pub fn apply<S: Clone + Send + Sync + 'static>(router: Router<S>, cors: Cors) ->
 
 async fn check(State(cors): State<Cors>, request: Request, next: Next) -> Response {
     let Some(allowed) = cors.allowed(request.headers()) else { return next.run(request).await };
-    let is_preflight = request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let is_preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if is_preflight {
         let mut response = StatusCode::NO_CONTENT.into_response();
         preflight(request.headers(), response.headers_mut());

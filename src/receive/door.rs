@@ -39,7 +39,13 @@ pub(crate) struct Visit<'a, I: Intake> {
 
 impl<I: Intake> Door<I> {
     /// A door with settings and counters of its own.
-    pub(crate) fn new(intake: Arc<I>, access: Arc<Access>, config: &Config, metrics: &Metrics, name: DoorName) -> Door<I> {
+    pub(crate) fn new(
+        intake: Arc<I>,
+        access: Arc<Access>,
+        config: &Config,
+        metrics: &Metrics,
+        name: DoorName,
+    ) -> Door<I> {
         Door { intake, access, config: config.clone(), metrics: metrics.clone(), name }
     }
 

@@ -77,7 +77,8 @@ async fn take_in<I: Intake>(
 async fn elsewhere(hint: String, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     if grpc::is_grpc(&parts.headers) {
-        let fault = Fault::NotHere(format!("this is the OTLP/HTTP port, OTLP/gRPC has its own (4317 by default); {hint}"));
+        let fault =
+            Fault::NotHere(format!("this is the OTLP/HTTP port, OTLP/gRPC has its own (4317 by default); {hint}"));
         return grpc::refuse(&fault);
     }
     let fault = Fault::NotHere(format!("nothing is served at {}; {hint}", shown(parts.uri.path())));

@@ -76,7 +76,10 @@ mod tests {
                 drop(permit);
                 if bytes > 0 {
                     let fault = unpack(encoding, &body, bytes - 1, take(&budget)).await.expect_err("above the limit");
-                    assert!(matches!(fault, Fault::Code(error) if error.code == Code::TooLarge), "{encoding:?} {bytes}");
+                    assert!(
+                        matches!(fault, Fault::Code(error) if error.code == Code::TooLarge),
+                        "{encoding:?} {bytes}"
+                    );
                 }
                 if bytes > 2 << 20 {
                     let fault = unpack(encoding, &body, bytes, take(&small)).await.expect_err("above the budget");

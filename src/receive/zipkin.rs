@@ -12,9 +12,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use http::StatusCode;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
-use http::StatusCode;
 use model::{Protocol, Signal};
 
 use crate::body;
@@ -50,7 +50,12 @@ struct Version {
 }
 
 /// The ingest half of the Zipkin port. Other methods on these paths are left to the read half.
-pub fn zipkin_ingest_router<I: Intake>(intake: Arc<I>, access: Arc<Access>, config: &Config, metrics: &Metrics) -> Router {
+pub fn zipkin_ingest_router<I: Intake>(
+    intake: Arc<I>,
+    access: Arc<Access>,
+    config: &Config,
+    metrics: &Metrics,
+) -> Router {
     let rules = config.zipkin_cors.clone();
     let door = Arc::new(Door::new(intake, access, config, metrics, DoorName::Zipkin));
     let mut router = Router::new();
