@@ -266,5 +266,5 @@ fn map_runs(via: &[u32], map: &MapColumn) -> Vec<(Range<usize>, usize)> {
 
 #[cold]
 fn misfit(wanted: &str, source: &ColumnRef<'_>) {
-    panic!("the column table gives {source:?} where the type wants {wanted}");
+    panic!("the column table gives {:?} where the type wants {wanted}", std::mem::discriminant(source));
 }

@@ -61,7 +61,7 @@ impl Dictionary {
     pub(crate) fn rows_of(&mut self, source: &DictColumn, rows: Range<usize>) {
         let index = &source.index()[rows];
         if source.dict().len() <= index.len() {
-            self.translate(source.dict());
+            self.translate(source.dict().len(), source.dict().iter());
             self.translated(index.iter().copied());
             return;
         }
@@ -74,7 +74,7 @@ impl Dictionary {
     pub(crate) fn rows_via(&mut self, via: &[u32], source: &DictColumn) {
         let index = source.index();
         if source.dict().len() <= via.len() {
-            self.translate(source.dict());
+            self.translate(source.dict().len(), source.dict().iter());
             for (at, count) in runs(via) {
                 self.repeat(self.translation[index[at as usize] as usize], count);
             }
@@ -87,6 +87,10 @@ impl Dictionary {
 
     /// Appends rows that are numbers of fixed names.
     pub(crate) fn names(&mut self, rows: &[u8], names: &[&str]) {
+        if names.len() <= rows.len() {
+            self.translate(names.len(), names.iter().map(|name| name.as_bytes()));
+            return self.translated(rows.iter().map(|at| u32::from(*at)));
+        }
         for (at, count) in runs(rows) {
             self.same(names[usize::from(at)].as_bytes(), count);
         }
@@ -96,7 +100,7 @@ impl Dictionary {
     pub(crate) fn keys_via(&mut self, runs: &[(Range<usize>, usize)], source: &DictColumn, rows: usize) {
         let dense = source.dict().len() <= rows;
         if dense {
-            self.translate(source.dict());
+            self.translate(source.dict().len(), source.dict().iter());
         }
         for (pairs, count) in runs {
             let keys = &source.index()[pairs.clone()];
@@ -150,10 +154,10 @@ impl Dictionary {
         at
     }
 
-    fn translate(&mut self, source: &Dict) {
+    fn translate<'s>(&mut self, count: usize, source: impl Iterator<Item = &'s [u8]>) {
         let mut guesses = std::mem::take(&mut self.translation);
-        guesses.resize(source.len(), u32::MAX);
-        for (guess, value) in guesses.iter_mut().zip(source.iter()) {
+        guesses.resize(count, u32::MAX);
+        for (guess, value) in guesses.iter_mut().zip(source) {
             if (*guess as usize) >= self.dict.len() || self.dict.get(*guess) != value {
                 *guess = self.intern(value);
             }

@@ -48,9 +48,21 @@ pub enum Term {
     Not(Box<Term>),
 }
 
-/// The severity number of a row, by its text where the sender gave no number. The names are those of
-/// `model::kind::severity_number`; a test compares.
-const SEVERITY_MIN: &str = "if(SeverityNumber > 0, SeverityNumber, transform(lower(SeverityText), ['trace', 'verbose', 'debug', 'fine', 'info', 'information', 'informational', 'notice', 'warn', 'warning', 'error', 'err', 'severe', 'crit', 'critical', 'alert', 'emerg', 'fatal', 'panic'], [1, 1, 5, 5, 9, 9, 9, 10, 13, 13, 17, 17, 17, 18, 21, 21, 24, 21, 24], 0)) >= {@:UInt8}";
+/// The severity number of a row, by its text where the sender gave no number, followed by `$tail`.
+/// The names are those of `model::kind::severity_number`; a test compares.
+macro_rules! severity_number {
+    ($tail:literal) => {
+        concat!(
+            "toUInt8(if(SeverityNumber > 0, SeverityNumber, transform(lower(SeverityText), ",
+            "['trace', 'verbose', 'debug', 'fine', 'info', 'information', 'informational', 'notice', 'warn', 'warning', 'error', 'err', 'severe', 'crit', 'critical', 'alert', 'emerg', 'fatal', 'panic'], ",
+            "[1, 1, 5, 5, 9, 9, 9, 10, 13, 13, 17, 17, 17, 18, 21, 21, 24, 21, 24], 0)))",
+            $tail
+        )
+    };
+}
+pub(crate) use severity_number;
+
+const SEVERITY_MIN: &str = severity_number!(" >= {@:UInt8}");
 
 impl LogMatch {
     /// As conditions on `otel_logs`.

@@ -9,8 +9,8 @@ SELECT
     toUnixTimestamp64Nano(Timestamp) AS start_ns,
     Duration AS duration_ns,
     Marks AS marks,
-    DroppedAttributesCount > 0 OR DroppedEventsCount > 0 OR DroppedLinksCount > 0 AS dropped,
-    toUInt8(startsWith(TraceId, '0000000000000000')) AS narrow_id
+    toBool(DroppedAttributesCount + DroppedEventsCount + DroppedLinksCount > 0) AS dropped,
+    toBool(startsWith(TraceId, '0000000000000000')) AS padded_id
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}

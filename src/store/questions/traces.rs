@@ -20,6 +20,8 @@ const AROUND_NS: i64 = 3_600 * SECOND_NS;
 const FIRST_SLICE_NS: [i64; 2] = [30 * SECOND_NS, 900 * SECOND_NS];
 /// Queries for candidates in one page; a search that needs more is answered in part.
 const ROUNDS_MAX: usize = 48;
+/// Fewest candidates fetched at once: some will turn out to belong to another slice.
+const CANDIDATES_MIN: usize = 20;
 
 /// A search.
 #[derive(Clone, Debug)]
@@ -79,12 +81,9 @@ pub struct Summary {
     pub roots: u64,
     root: (String, String),
     earliest: (String, String),
-    parents: Vec<u64>,
     parents_present: bool,
     /// Whether a sender used a 64-bit id.
     pub id64: bool,
-    parentless: bool,
-    matching: bool,
 }
 
 #[derive(Row, Deserialize)]
@@ -125,7 +124,7 @@ pub async fn search(ask: &Ask<'_>, search: &TraceSearch) -> Result<TracePage, As
                 return Ok(page);
             }
             rounds += 1;
-            let wanted = search.limit + 1 - page.traces.len();
+            let wanted = (search.limit + 1 - page.traces.len()).max(CANDIDATES_MIN);
             let found = candidates(ask, search, slice, &before, wanted).await?;
             let exhausted = found.len() < wanted;
             let Some(last) = found.last() else { break };
@@ -186,19 +185,7 @@ async fn candidates(
     before: &(i64, String),
     limit: usize,
 ) -> Result<Vec<Candidate>, AskError> {
-    let sql = candidates_sql(ask.tenant, search, slice, before, limit);
-    let mut cursor = sql.query(ask).fetch::<CandidateRow<'_>>()?;
-    let mut found = Vec::new();
-    while let Some(row) = cursor.next().await? {
-        found.push(Candidate { trace_id: row.trace_id.to_owned(), key_ns: row.key_ns });
-    }
-    Ok(found)
-}
-
-#[derive(Row, Deserialize)]
-struct CandidateRow<'a> {
-    trace_id: &'a str,
-    key_ns: i64,
+    Ok(candidates_sql(ask.tenant, search, slice, before, limit).query(ask).fetch_all().await?)
 }
 
 fn summary_sql(tenant: &str, search: &TraceSearch, window: Window, held: Window, ids: Vec<String>) -> Sql {

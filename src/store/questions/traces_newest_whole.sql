@@ -1,16 +1,18 @@
 -- The same where the whole trace has to meet conditions too: reads an hour around the window
 -- (`wide_from`, `wide_to`) to see the traces' other spans. traces_summary.sql has the last word.
-SELECT
-    TraceId AS trace_id,
-    toUnixTimestamp64Nano(minIf(Timestamp, matching)) AS key_ns,
-    countIf(StatusCode = 'Error') AS errors,
-    max(toUInt64(toUnixTimestamp64Nano(Timestamp)) + least(Duration, 4000000000000000000)) - min(toUInt64(toUnixTimestamp64Nano(Timestamp))) AS duration_ns,
+WITH
     (
         Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
         --[seen]
         --[span]
-    ) AS matching
+    ) AS matching,
+    toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
+    max(began + least(Duration, 4000000000000000000)) - min(began) AS duration_ns,
+    countIf(StatusCode = 'Error') AS errors
+SELECT
+    TraceId AS trace_id,
+    toUnixTimestamp64Nano(minIf(Timestamp, matching)) AS key_ns
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({wide_from:Int64})

@@ -1,27 +1,29 @@
 -- What a list says about given traces, from all their spans, each counted once; `key_ns` is the
--- earliest span in the searched window that matches, 0 when none does.
+-- earliest span in the searched window that matches.
+WITH
+    (
+        Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+        --[seen]
+        --[span]
+    ) AS matching,
+    (ParentSpanId = '' OR ParentSpanId = SpanId) AS parentless,
+    toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
+    groupUniqArrayIf(sipHash64(ParentSpanId), NOT parentless) AS parents
 SELECT
     TraceId AS trace_id,
     toUnixTimestamp64Nano(minIf(Timestamp, matching)) AS key_ns,
     countIf(matching) AS matches,
     toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
-    max(toUInt64(toUnixTimestamp64Nano(Timestamp)) + least(Duration, 4000000000000000000)) - min(toUInt64(toUnixTimestamp64Nano(Timestamp))) AS duration_ns,
+    max(began + least(Duration, 4000000000000000000)) - min(began) AS duration_ns,
     uniqExact(SpanId, ServiceName, SpanKind, Timestamp, Duration) AS spans,
     uniqExactIf((SpanId, ServiceName, SpanKind, Timestamp, Duration), StatusCode = 'Error') AS errors,
     arraySort(groupUniqArray(toString(ServiceName))) AS services,
     countIf(parentless) AS roots,
     argMinIf((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId), parentless) AS root,
     argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
-    groupUniqArrayIf(sipHash64(ParentSpanId), NOT parentless) AS parents,
-    length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId)))) AS parents_present,
-    max(bitAnd(Marks, {id64:UInt32})) > 0 AS id64,
-    (ParentSpanId = '' OR ParentSpanId = SpanId) AS parentless,
-    (
-        Timestamp >= fromUnixTimestamp64Nano({from:Int64})
-        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-        --[seen]
-        --[span]
-    ) AS matching
+    toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
+    toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}
