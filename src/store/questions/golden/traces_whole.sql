@@ -1,0 +1,79 @@
+WITH
+    (
+        Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+        AND (ReceivedAt <= fromUnixTimestamp64Nano({s0:Int64}))
+        AND (ServiceName = {p0:String})
+    ) AS matching,
+    toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
+    max(began + least(Duration, 4000000000000000000)) - min(began) AS duration_ns,
+    countIf(StatusCode = 'Error') AS errors
+SELECT
+    TraceId AS trace_id,
+    toUnixTimestamp64Nano(minIf(Timestamp, matching)) AS key_ns
+FROM otel_traces
+WHERE Tenant = {tenant:String}
+    AND Timestamp >= fromUnixTimestamp64Nano({wide_from:Int64})
+    AND Timestamp < fromUnixTimestamp64Nano({wide_to:Int64})
+GROUP BY trace_id
+HAVING countIf(matching) > 0
+    AND (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
+    AND (errors = 0)
+    AND (duration_ns >= {t0:UInt64})
+    AND (duration_ns <= {t1:UInt64})
+ORDER BY key_ns DESC, trace_id DESC
+LIMIT {limit:UInt64}
+
+-- tenant = Text("acme")
+-- from = I64(1000)
+-- to = I64(2000)
+-- before_ns = I64(1500)
+-- before_id = Text("cd")
+-- limit = U64(21)
+-- s0 = I64(3000)
+-- p0 = Text("front")
+-- wide_from = I64(-3599999999000)
+-- wide_to = I64(3600000002000)
+-- t0 = U64(5)
+-- t1 = U64(9)
+
+WITH
+    (
+        Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+        AND (ReceivedAt <= fromUnixTimestamp64Nano({s0:Int64}))
+        AND (ServiceName = {p0:String})
+    ) AS matching,
+    (ParentSpanId = '' OR ParentSpanId = SpanId) AS parentless,
+    toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
+    groupUniqArrayIf(sipHash64(ParentSpanId), NOT parentless) AS parents
+SELECT
+    TraceId AS trace_id,
+    toUnixTimestamp64Nano(minIf(Timestamp, matching)) AS key_ns,
+    countIf(matching) AS matches,
+    toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
+    max(began + least(Duration, 4000000000000000000)) - min(began) AS duration_ns,
+    uniqExact(SpanId, ServiceName, SpanKind, Timestamp, Duration) AS spans,
+    uniqExactIf((SpanId, ServiceName, SpanKind, Timestamp, Duration), StatusCode = 'Error') AS errors,
+    arraySort(groupUniqArray(toString(ServiceName))) AS services,
+    countIf(parentless) AS roots,
+    argMinIf((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId), parentless) AS root,
+    argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
+    toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
+    toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64
+FROM otel_traces
+WHERE Tenant = {tenant:String}
+    AND TraceId IN {ids:Array(String)}
+    AND Timestamp >= fromUnixTimestamp64Nano({held_from:Int64})
+    AND Timestamp < fromUnixTimestamp64Nano({held_to:Int64})
+GROUP BY trace_id
+
+-- tenant = Text("acme")
+-- from = I64(1000)
+-- to = I64(2000)
+-- held_from = I64(-2208988800000000000)
+-- held_to = I64(9214646400000000000)
+-- ids = Texts(["ab"])
+-- id64 = U64(16)
+-- s0 = I64(3000)
+-- p0 = Text("front")
