@@ -1,0 +1,217 @@
+// A stand-in for the server while working on the pages (never shipped, never a reference: the server's tests are that).
+//   node scripts/mock.mjs [--port 7799] [--base /prefix/] [--scenario full|empty|error|slow]
+// It serves ui/dist with the server's rules (base tag, CSP, index never cached) and invented answers under api/v1:
+//   trace …01 a shop request with logs, an exception, hostile texts; …02 100,000 spans; …03 log lines only; …04 incomplete
+import { createServer } from "node:http";
+import { existsSync, readFileSync } from "node:fs";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
+const CSP = "default-src 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'none'";
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+const HOUR = 3_600_000;
+
+/** A small seeded generator: the same pages at every start. */
+const random = ((seed) => () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32)(7);
+const int = (n) => Math.floor(random() * n);
+const pickOf = (list) => list[int(list.length)];
+const hex = (n) => Array.from({ length: n }, () => int(16).toString(16)).join("");
+const ns = (ms) => `${BigInt(Math.round(ms * 1000)) * 1000n}`;
+
+const EVIL = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
+const SERVICES = ["frontend", "checkout", "cart", "payment", "inventory", "shipping", "email", "recommendation", "ts-order-service", "postgres-proxy", "auth"];
+const OPERATIONS = { frontend: ["GET /", "GET /product/{id}", "POST /cart/checkout"], checkout: ["PlaceOrder"], cart: ["GetCart", "AddItem"], payment: ["Charge"], inventory: ["Reserve", "SELECT stock"], shipping: ["Quote", "Ship"], email: ["send confirmation"], recommendation: ["List"], "ts-order-service": ["POST /api/v1/orderservice/order"], "postgres-proxy": ["SELECT"], auth: ["verify token"] };
+const BODIES = {
+  info: ["cart loaded user=u-3391 items=3", "order accepted id=9f31", "quote calculated in 12ms carrier=DHL", "token verified sub=u-3391", '{"msg":"stock reserved","sku":"OLJCESPC7Z","count":2}'],
+  debug: ["cache miss key=product:OLJCESPC7Z", "pool size 12 idle 9"], warn: ["retrying payment gateway attempt=2", "slow query 812ms SELECT * FROM stock WHERE sku = $1"],
+  error: ["payment refused: card expired trace_id=%T", `template failed: ${EVIL}`],
+};
+const NUMBERS = { debug: 5, info: 9, warn: 13, error: 17 };
+
+function line(timeMs, service, traceId, spanId, join) {
+  const severity = pickOf(["info", "info", "info", "info", "debug", "warn", "error"]);
+  return {
+    time_ns: ns(timeMs), service, severity: severity.toUpperCase(), severity_number: NUMBERS[severity], body: pickOf(BODIES[severity]).replace("%T", traceId ?? "-"),
+    attributes: { "code.function": "handle", "thread.id": int(64), "http.request.size": 1024 * int(90), nested: { a: [1, 2, { b: true }] } }, resource_index: 0,
+    trace_id: traceId, span_id: spanId, join, confidence: join === "placed" ? 0.5 : 1, pattern_id: hex(16), scope: { name: "app.log", version: "1.2" },
+  };
+}
+
+/** A tree of `count` spans in depth-first order, as plain rows. */
+function tree(id, count, depthMax, startMs) {
+  const rows = [];
+  const grow = (parent, depth, start, duration, service) => {
+    if (rows.length >= count) return;
+    const at = rows.length;
+    rows.push({ id: hex(16), parent, depth, service, name: pickOf(OPERATIONS[service]), kind: parent < 0 ? 2 : 1 + int(5), start, duration, status: random() < 0.02 ? 2 : random() < 0.3 ? 1 : 0, logs: random() < 0.35 ? 1 + int(3) : 0, critical: parent < 0 ? 1 : 0 });
+    if (depth >= depthMax) return;
+    const children = 1 + int(depth === 0 ? Math.max(5, count / 400) : 5);
+    const lane = duration / children;
+    for (let c = 0; c < children && rows.length < count; c++) {
+      const wait = random() * lane * 0.3;
+      const first = rows.length;
+      grow(at, depth + 1, start + c * lane + wait, Math.max(2, (lane - wait) * (0.4 + random() * 0.6)), random() < 0.45 ? service : pickOf(SERVICES));
+      if (rows[at].critical && c === children - 1 && rows[first]) rows[first].critical = 1;
+    }
+  };
+  let at = 0;
+  const whole = count > 1000 ? 92_000_000 : 842_300;
+  while (rows.length < count && at++ < 1000) grow(rows.length === 0 ? -1 : 0, rows.length === 0 ? 0 : 1, rows.length === 0 ? 0 : random() * whole * 0.9, rows.length === 0 ? whole : whole * 0.05, rows.length === 0 ? "frontend" : pickOf(SERVICES));
+  return { id, startMs, durationUs: whole, rows };
+}
+
+const now = Date.now();
+const ID = (n) => `4bf92f3577b34da6a3ce929d0e0e47${String(n).padStart(2, "0")}`;
+const traces = new Map();
+for (const [n, count, depth] of [[1, 48, 6], [2, 100_000, 9], [4, 9, 3]]) traces.set(ID(n), tree(ID(n), count, depth, now - 5 * 60_000));
+const one = traces.get(ID(1));
+Object.assign(one.rows[5], { status: 2, name: "Charge", service: "payment", logs: 3 });
+Object.assign(one.rows[9], { name: EVIL, logs: 42 });
+traces.set(ID(3), { id: ID(3), startMs: now - 60_000, durationUs: 0, rows: [] });
+for (const t of traces.values()) {
+  t.lines = t.rows.slice(0, 20_000).flatMap((r) => Array.from({ length: r.logs }, () => line(t.startMs + (r.start + random() * r.duration) / 1000, r.service, t.id, r.id, pickOf(["own", "own", "own", "found"]))));
+  for (let i = 0; i < 6; i++) t.lines.push(line(t.startMs + random() * (t.durationUs || 5e5) / 1000, "email", t.id, null, pickOf(["placed", "found"])));
+  t.lines.sort((a, b) => Number(BigInt(a.time_ns) - BigInt(b.time_ns)));
+}
+
+const summaries = Array.from({ length: 350 }, (_, i) => {
+  const known = [...traces.keys()][i];
+  const t = traces.get(known);
+  const root = pickOf(SERVICES);
+  const services = t?.rows.length ? [...new Set(t.rows.map((r) => r.service))] : [...new Set([root, ...Array.from({ length: int(9) }, () => pickOf(SERVICES))])];
+  return {
+    trace_id: known ?? hex(32), root_service: t ? "frontend" : root, root_operation: i === 6 ? EVIL : t ? "POST /cart/checkout" : pickOf(OPERATIONS[root]), start_ns: ns(now - (i < 4 ? i * 1000 : (i * HOUR) / 300)),
+    duration_ns: ns(t ? t.durationUs / 1000 : Math.exp(random() * 7) * (random() < 0.06 ? 20 : 1)), spans: t?.rows.length ?? 1 + int(60), errors: t ? t.rows.filter((r) => r.status === 2).length : random() < 0.12 ? 1 + int(4) : 0, logs: t?.lines.length ?? int(40), services, complete: i !== 3 && random() > 0.04,
+  };
+});
+const logLines = Array.from({ length: 3000 }, (_, i) => line(now - (i * HOUR) / 3000 - random() * 900, pickOf(SERVICES), random() < 0.7 ? summaries[int(300)].trace_id : null, null, "own"));
+logLines[2].body = EVIL;
+logLines[4].body = `java.lang.IllegalStateException: order 9f31 is closed\n${"\tat com.shop.Order.close(Order.java:88)\n".repeat(14)}`;
+
+const RESOURCE = { attributes: { "service.name": "checkout", "service.version": "2.14.1", "k8s.pod.name": "checkout-7c9d-x2", "host.name": "node-3", "process.pid": 4711 }, schema_url: "https://opentelemetry.io/schemas/1.27.0" };
+const PROBLEMS = [{ code: "missing_parent", text: "Spans name a parent that is not stored: not yet arrived, not sent, or refused.", count: 2 }, { code: "clock_skew", text: "Spans of payment begin before their parent; its clock is about 4 ms behind.", count: 5 }];
+
+function columns(t) {
+  const services = [...new Set(t.rows.map((r) => r.service))];
+  const names = [...new Set(t.rows.map((r) => r.name))];
+  const col = (f) => t.rows.map(f);
+  return {
+    ...head(t), services, names,
+    columns: { span_id: col((r) => r.id), parent: col((r) => r.parent), depth: col((r) => r.depth), service: col((r) => services.indexOf(r.service)), name: col((r) => names.indexOf(r.name)), kind: col((r) => r.kind), start_us: col((r) => r.start), duration_us: col((r) => r.duration), status: col((r) => r.status), log_count: col((r) => r.logs), critical: col((r) => r.critical) },
+  };
+}
+
+const head = (t) => ({ trace_id: t.id, start_ns: ns(t.startMs), duration_ns: ns(t.durationUs / 1000), total_spans: t.rows.length, total_logs: t.lines.length, problems: t.id === ID(1) || t.id === ID(4) ? PROBLEMS : [] });
+
+function spanAnswer(t, spanId) {
+  const r = t.rows.find((x) => x.id === spanId);
+  const error = r.status === 2;
+  const stack = `${EVIL}\n${"    at Gateway.charge (gateway.js:41:17)\n".repeat(12)}`;
+  return {
+    ...head(t), services: [r.service], resources: [RESOURCE], logs: t.lines.filter((l) => l.span_id === spanId),
+    spans: [{
+      span_id: r.id, parent_span_id: t.rows[r.parent]?.id ?? null, depth: r.depth, service: r.service, name: r.name, kind: "server", start_ns: ns(t.startMs + r.start / 1000), duration_ns: ns(r.duration / 1000), status: ["unset", "ok", "error"][r.status], status_message: error ? "card declined by the issuer" : null,
+      attributes: { "http.request.method": "POST", "http.route": "/cart/checkout", "http.response.status_code": error ? 500 : 200, "user.id": "u-3391", "order.total": 81.5, "order.gift": false, "evil.html": EVIL, "big.id": "9007199254740993", empty: "", none: null, "order.items": ["OLJCESPC7Z", "66VCHSJNUP"], "long.text": "lorem ipsum dolor sit amet ".repeat(12) },
+      resource_index: 0, scope: { name: "io.opentelemetry.express", version: "0.41.0", attributes: {} }, log_count: r.logs, critical: !!r.critical,
+      events: error ? [{ name: "exception", time_ns: ns(t.startMs + r.start / 1000 + 1), attributes: { "exception.type": "PaymentError", "exception.message": "card declined", "exception.stacktrace": stack } }] : [{ name: "cache.lookup", time_ns: ns(t.startMs + r.start / 1000), attributes: { hit: false } }],
+      links: [{ trace_id: ID(4), span_id: hex(16), attributes: { "messaging.batch": 3 } }],
+    }],
+  };
+}
+
+function page(list, q, key, size) {
+  const from = Number(q.get("cursor") ?? q.get("logs_cursor") ?? 0);
+  const n = Number(q.get(size) ?? 100);
+  return { [key]: list.slice(from, from + n), next: from + n < list.length ? String(from + n) : null };
+}
+
+function logsOf(q) {
+  const words = (q.get("query") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  return logLines.filter((l) => words.every((w) => String(l.body).toLowerCase().includes(w)) && (!q.get("service") || l.service === q.get("service")) && (!q.get("trace_id") || l.trace_id === q.get("trace_id")) && l.severity_number >= (NUMBERS[q.get("severity")] ?? 0));
+}
+
+function timeOf(text, fallback) {
+  const m = /^now-(\d+)([smhd])$/.exec(text ?? "");
+  if (m) return now - Number(m[1]) * { s: 1e3, m: 6e4, h: HOUR, d: 24 * HOUR }[m[2]];
+  return Date.parse(text ?? "") || fallback;
+}
+
+function answer(path, q) {
+  const empty = scenario === "empty";
+  const trace = /^traces\/([0-9a-f]+)$/.exec(path);
+  if (trace) {
+    const t = traces.get(trace[1]) ?? (summaries.some((s) => s.trace_id === trace[1]) ? one : null);
+    if (!t || empty) return [404, { error: { code: "not_found", message: `no spans or log lines of trace ${trace[1]} are stored`, details: {} } }];
+    if (q.get("format") === "columns") return [200, columns(t)];
+    if (q.get("span_id")) return [200, spanAnswer(t, q.get("span_id"))];
+    const { logs, next } = page(t.lines, q, "logs", "logs_limit");
+    return [200, { ...head(t), services: SERVICES, resources: [RESOURCE], spans: [], logs, logs_next_cursor: next }];
+  }
+  const [from, to] = [timeOf(q.get("from"), now - HOUR), timeOf(q.get("to"), now)];
+  const within = (x) => Number(x) / 1e6 >= from && Number(x) / 1e6 < to;
+  switch (path) {
+    case "traces": {
+      const fit = empty ? [] : summaries.filter((t) => within(t.start_ns) && (!q.get("service") || t.services.includes(q.get("service"))) && (!q.get("operation") || t.root_operation === q.get("operation")) && (q.get("status") !== "error" || t.errors > 0));
+      const { traces: list, next } = page(fit, q, "traces", "limit");
+      return [200, { traces: list, next_cursor: next, ...(q.get("attr") ? { partial: true, partial_reason: "the search was stopped after 10 s; the newest 2 h were read" } : {}) }];
+    }
+    case "services": return [200, { services: empty ? [] : SERVICES.map((name) => ({ name, spans: int(90000), errors: int(90), p50_ns: "1200000", p95_ns: "9200000", p99_ns: "20000000", logs: int(9000) + 1, first_seen_ns: ns(now - HOUR), last_seen_ns: ns(now) })) }];
+    case "logs": {
+      const fit = empty ? [] : logsOf(q).filter((l) => within(l.time_ns));
+      if (q.get("order") === "oldest") fit.reverse();
+      const { logs, next } = page(fit, q, "logs", "limit");
+      return [200, { logs, resources: [RESOURCE], next_cursor: next }];
+    }
+    case "logs/histogram": {
+      const step = Number.parseFloat(q.get("step")) * 1000;
+      const buckets = new Map();
+      for (const l of empty ? [] : logsOf(q)) {
+        const t = Number(l.time_ns) / 1e6;
+        if (t < from || t >= to) continue;
+        const at = Math.floor(t / step) * step;
+        const counts = buckets.get(at) ?? buckets.set(at, {}).get(at);
+        counts[l.severity.toLowerCase()] = (counts[l.severity.toLowerCase()] ?? 0) + 1;
+      }
+      return [200, { step_ns: `${step}000000`, buckets: [...buckets].sort((a, b) => a[0] - b[0]).map(([t, counts]) => ({ time_ns: ns(t), counts })) }];
+    }
+    case "ingest": {
+      const zero = { traces: 0, logs: 0, metrics: 0 };
+      const grown = Math.round((Date.now() - now) * 1.3);
+      return [200, empty ? { accepted: zero, stored: zero, refused: zero, rejected: zero, dead_letters: zero, duplicates: zero, journal: { bytes: 0, bytes_max: 8e9, oldest_unconfirmed_ns: null }, store: { state: "ok", guarantee: "exactly_once" } }
+        : { accepted: { traces: 1284213 + grown, logs: 884120 + grown, metrics: 52011 }, stored: { traces: 1284013 + grown, logs: 884120, metrics: 52011 }, refused: { traces: 1200, logs: 0, metrics: 0 }, rejected: { traces: 14, logs: 2, metrics: 0 }, dead_letters: zero, duplicates: { traces: 600, logs: 0, metrics: 0 }, journal: { bytes: 73_400_320, bytes_max: 8_589_934_592, oldest_unconfirmed_ns: ns(Date.now() - 380) }, store: { state: "ok", guarantee: "exactly_once" }, addresses: { otlp_grpc: "127.0.0.1:4317", otlp_http: "127.0.0.1:4318", zipkin: "127.0.0.1:9411" } }];
+    }
+    case "ledger": {
+      const all = empty ? [] : Array.from({ length: 14 }, (_, i) => ({ time_ns: ns(now - i * 700_000), sender: pickOf(["10.0.3.7", "10.0.3.9", "checkout"]), signal: pickOf(["traces", "logs"]), reason: pickOf(["span_id_zero", "attribute_truncated", "resent", "timestamp_nonsense"]), items: 1 + int(400), example: i === 2 ? EVIL : "span 0000000000000000 of checkout" }));
+      return [200, { entries: all.filter((e) => (!q.get("sender") || e.sender === q.get("sender")) && (!q.get("reason") || e.reason === q.get("reason"))) }];
+    }
+    default: {
+      const service = /^services\/(.+)\/operations$/.exec(path);
+      if (service) return [200, { operations: (OPERATIONS[decodeURIComponent(service[1])] ?? []).map((name) => ({ name, kind: "server", spans: int(9000), errors: 3, p50_ns: "1", p95_ns: "2", p99_ns: "3" })) }];
+      return [404, { error: { code: "not_found", message: "no such path", details: {} } }];
+    }
+  }
+}
+
+const option = (name, fallback) => (process.argv.includes(`--${name}`) ? process.argv[process.argv.indexOf(`--${name}`) + 1] : fallback);
+const base = option("base", "/");
+const scenario = option("scenario", "full");
+
+createServer(async (request, response) => {
+  const url = new URL(request.url, "http://mock");
+  if (!url.pathname.startsWith(base)) return response.writeHead(404).end("outside the base path");
+  const path = url.pathname.slice(base.length);
+  const common = { "content-security-policy": CSP, "x-content-type-options": "nosniff" };
+  if (path.startsWith("api/v1/")) {
+    if (scenario === "slow") await new Promise((done) => setTimeout(done, 60_000));
+    const [status, body] = scenario === "error" ? [503, { error: { code: "unavailable", message: "the store has been down for 12 s; what arrives is kept in the journal", details: {} } }] : answer(path.slice(7), url.searchParams);
+    return response.writeHead(status, { ...common, "content-type": "application/json" }).end(JSON.stringify(body));
+  }
+  const file = normalize(join(DIST, path));
+  if (path && file.startsWith(DIST) && extname(path) && existsSync(file)) return response.writeHead(200, { ...common, "content-type": TYPES[extname(path)] ?? "application/octet-stream", "cache-control": "public, max-age=31536000, immutable" }).end(readFileSync(file));
+  const up = "../".repeat(path.split("/").length - 1) || "./";
+  const html = readFileSync(join(DIST, "index.html"), "utf8").replace('<base href="./" />', `<base href="${up}" />`);
+  response.writeHead(200, { ...common, "content-type": TYPES[".html"], "cache-control": "no-cache" }).end(html);
+}).listen(Number(option("port", "7799")), "127.0.0.1", function () {
+  console.log(`http://127.0.0.1:${this.address().port}${base}`);
+});

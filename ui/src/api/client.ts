@@ -1,0 +1,121 @@
+/**
+ * The one place that talks to the server: `./api/v1/…` under the page's base. Every call can be cancelled
+ * (the server then stops the query) and ends in checked data or in an `ApiError` with a sentence to show.
+ */
+import type { Trace } from "../draw/trace";
+import { subtreeEnds } from "../draw/trace";
+import { arr, type Check, column, str } from "./check";
+import * as shape from "./shapes";
+import type * as T from "./types.gen";
+
+export class ApiError extends Error {
+  constructor(readonly code: string, message: string, readonly status = 0) {
+    super(message);
+    this.name = "ApiError";
+  }
+}
+
+type Query = Record<string, string | number | boolean | string[] | null | undefined>;
+
+/** The address of an API call, also for links that people copy. */
+export function apiUrl(path: string, query: Query = {}): string {
+  const url = new URL(`api/v1/${path}`, document.baseURI);
+  for (const [key, value] of Object.entries(query)) {
+    if (Array.isArray(value)) for (const v of value) url.searchParams.append(key, v);
+    else if (value !== null && value !== undefined && value !== "") url.searchParams.set(key, String(value));
+  }
+  return url.href;
+}
+
+async function get<A>(path: string, query: Query, check: Check<A>, signal?: AbortSignal): Promise<A> {
+  let response: Response;
+  try {
+    response = await fetch(apiUrl(path, query), { signal: signal ?? null, headers: { accept: "application/json" } });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError("unreachable", "Hypocenter does not answer. Is it still running?");
+  }
+  let body: unknown;
+  try {
+    body = await response.json();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (response.ok) throw new ApiError("internal", "The answer broke off, or is not JSON.", response.status);
+  }
+  if (!response.ok) {
+    const told = (body as Partial<T.ErrorAnswer> | undefined)?.error;
+    throw new ApiError(told?.code ?? "internal", told?.message ?? `The server answered ${response.status} ${response.statusText}.`, response.status);
+  }
+  return check(body, "");
+}
+
+export type Range = { from: string; to: string };
+
+export interface TraceFilter extends Range {
+  service?: string | null;
+  operation?: string | null;
+  status?: string | null;
+  min_duration?: string | null;
+  max_duration?: string | null;
+  attr?: string[];
+}
+
+export interface LogFilter extends Range {
+  query?: string | null;
+  service?: string | null;
+  severity?: string | null;
+  trace_id?: string | null;
+  span_id?: string | null;
+  pattern_id?: string | null;
+}
+
+const id = encodeURIComponent;
+
+export const getServices = (range: Range, signal?: AbortSignal) => get("services", range, shape.services, signal);
+
+export const getOperations = (service: string, range: Range, signal?: AbortSignal) =>
+  get(`services/${id(service)}/operations`, range, shape.operations, signal);
+
+export const getTraces = (filter: TraceFilter, limit: number, cursor: string | null, signal?: AbortSignal) =>
+  get("traces", { ...filter, limit, cursor }, shape.traces, signal);
+
+export const getLogs = (filter: LogFilter, order: string, limit: number, cursor: string | null, signal?: AbortSignal) =>
+  get("logs", { ...filter, order, limit, cursor }, shape.logs, signal);
+
+export const getHistogram = (filter: LogFilter, step: string, signal?: AbortSignal) => get("logs/histogram", { ...filter, step }, shape.histogram, signal);
+
+export const getIngest = (signal?: AbortSignal) => get("ingest", {}, shape.ingest, signal);
+
+export const getLedger = (filter: Range & { sender?: string | null; reason?: string | null }, signal?: AbortSignal) =>
+  get("ledger", filter, shape.ledger, signal);
+
+/** One span with everything it carries, and its log lines. */
+export const getSpan = (trace: string, span: string, signal?: AbortSignal) =>
+  get(`traces/${id(trace)}`, { span_id: span, typed: false, logs: true }, shape.trace, signal);
+
+/** A page of the trace's log lines in time order, no spans. */
+export const getTraceLogs = (trace: string, limit: number, cursor: string | null, signal?: AbortSignal) =>
+  get(`traces/${id(trace)}`, { logs: true, limit: 0, logs_limit: limit, logs_cursor: cursor }, shape.trace, signal);
+
+/** The waterfall: all spans of a trace as typed arrays, depth first. */
+export const getWaterfall = (trace: string, signal?: AbortSignal): Promise<Trace> =>
+  get(`traces/${id(trace)}`, { format: "columns" }, waterfall, signal);
+
+export const waterfall: Check<Trace> = (value, at) => {
+  const head = shape.columnsHead(value, at);
+  const c = head.columns;
+  const spanId = arr(str)(c["span_id"], "columns.span_id");
+  const rows = () => spanId.length;
+  const ints = (name: string) => column(Int32Array, rows)(c[name], `columns.${name}`);
+  const bytes = (name: string) => column(Uint8Array, rows)(c[name], `columns.${name}`);
+  const floats = (name: string) => column(Float64Array, rows)(c[name], `columns.${name}`);
+  const depth = ints("depth");
+  return {
+    id: head.trace_id, startNs: head.start_ns, durationUs: Number(BigInt(head.duration_ns)) / 1000,
+    totalSpans: head.total_spans, totalLogs: head.total_logs, services: head.services, names: head.names, problems: head.problems,
+    partial: head.partial ? (head.partial_reason ?? "the server stopped early") : null,
+    count: spanId.length, spanId, depth, parent: ints("parent"), service: ints("service"), name: ints("name"), kind: bytes("kind"),
+    start: floats("start_us"), duration: floats("duration_us"), status: bytes("status"), logCount: ints("log_count"), critical: bytes("critical"),
+    end: subtreeEnds(depth),
+  };
+};

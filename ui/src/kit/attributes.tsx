@@ -1,0 +1,42 @@
+/** Attributes as a quiet table: typed values, copy, and the way to all traces with the same value. Text only, never HTML. */
+import { link } from "../state/url";
+import { CopyButton } from "./copy";
+import { Icon } from "./icons";
+
+export function valueText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+}
+
+export function Value({ value }: { value: unknown }) {
+  if (value === null || value === undefined) return <span class="v-null">empty</span>;
+  if (typeof value === "object") return <code class="v-json"><pre>{JSON.stringify(value, null, 2)}</pre></code>;
+  if (typeof value === "string") return <span>{value === "" ? <i class="v-null">empty text</i> : value}</span>;
+  return <span class={`v-${typeof value}`}>{String(value)}</span>;
+}
+
+export function Attributes({ of, search = false, empty = "None." }: { of: Record<string, unknown>; search?: boolean; empty?: string }) {
+  const keys = Object.keys(of).sort();
+  if (keys.length === 0) return <p class="faint">{empty}</p>;
+  return (
+    <table class="attrs">
+      <tbody>
+        {keys.map((key) => {
+          const value = of[key];
+          const plain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+          return (
+            <tr key={key}>
+              <td>{key}</td>
+              <td><Value value={value} /></td>
+              <td class="acts">
+                {search && plain && (
+                  <a href={link("traces", { attr: `${key}=${value}`, from: "now-24h" })} title={`Traces with this ${key}`} aria-label={`Traces with this ${key}`}><Icon name="search" size={13} /></a>
+                )}
+                <CopyButton text={() => valueText(value)} title={`Copy ${key}`} class="plain" />
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
