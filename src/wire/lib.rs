@@ -6,6 +6,7 @@ pub mod books;
 pub mod encoding;
 pub mod otlp;
 mod proto;
+pub mod zipkin;
 
 use model::{Decoded, Envelope, Limits, Protocol};
 
@@ -38,6 +39,10 @@ pub fn decode(protocol: Protocol, body: &[u8], envelope: Envelope, limits: &Limi
         Protocol::OtlpLogsProto => otlp::logs(body, envelope, limits),
         Protocol::Ledger => books::ledger(body, envelope),
         Protocol::DeadLetters => books::dead_letters(body, envelope),
+        Protocol::ZipkinV2Json
+        | Protocol::ZipkinV2Proto
+        | Protocol::ZipkinV1Json
+        | Protocol::ZipkinV1Thrift => zipkin::decode(protocol, body, envelope, limits),
         _ => Err(DecodeError::new(format!("{protocol:?} is not spoken yet"))),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use model::kind::{INTERNAL, STATUS_ERROR, STATUS_OK};
 use model::{Account, Batch, Decoded, Envelope, Limits, Reason, Signal, mark};
 
-use super::span::{Endpoint, Kind, ZipkinSpan};
+use super::span::{Endpoint, Kind, ZipkinSpan, ipv6_text};
 
 /// Key of the event attribute that keeps an annotation's time when nanoseconds cannot hold it.
 pub(super) const TIME_KEY: &str = "zipkin.timestamp";
@@ -237,7 +237,7 @@ fn peer(span: &ZipkinSpan<'_>) -> String {
     }
     match remote {
         Some(endpoint) if span.kind != Some(Kind::Server) => {
-            let v6 = || endpoint.ipv6.map(|ip| ip.to_string());
+            let v6 = || endpoint.ipv6.map(ipv6_text);
             endpoint.ipv4.map(|ip| ip.to_string()).or_else(v6).unwrap_or_default()
         }
         _ => String::new(),

@@ -8,7 +8,7 @@ use model::value::push_json_string;
 use model::{SpanId, Spans, TraceId, mark};
 
 use super::columns::TIME_KEY;
-use super::span::{Annotation, Endpoint, Kind, ZipkinSpan};
+use super::span::{Annotation, Endpoint, Kind, Tag, ZipkinSpan};
 
 /// What of a stored span makes its Zipkin form: the columns of the same names, units as stored.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,7 @@ pub struct Row<'a> {
     /// Remote endpoint as JSON, or empty.
     pub remote_endpoint: Cow<'a, str>,
     /// Attributes.
-    pub attributes: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub attributes: Vec<Tag<'a>>,
     /// Events: time in nanoseconds, name, and the annotation's own time where nanoseconds cannot hold it.
     pub events: Vec<(i64, Cow<'a, str>, Option<i64>)>,
 }
@@ -83,10 +83,10 @@ impl<'a> Row<'a> {
             _ => (self.start_ns / 1000) as u64,
         };
         let duration_us = if self.duration_ns == u64::MAX { self.original_end } else { self.duration_ns / 1000 };
-        let annotations = self.events.into_iter().map(|(time_ns, value, own)| Annotation {
-            timestamp_us: own.unwrap_or(time_ns.div_euclid(1000)),
-            value,
-        });
+        let annotations = self
+            .events
+            .into_iter()
+            .map(|(time_ns, value, own)| Annotation { timestamp_us: own.unwrap_or(time_ns.div_euclid(1000)), value });
         ZipkinSpan {
             trace_id: self.trace_id,
             id64: self.marks & mark::ID64 != 0,
@@ -187,7 +187,7 @@ fn push_annotations(out: &mut Vec<u8>, annotations: &[Annotation<'_>]) {
     out.push(b']');
 }
 
-fn push_tags(out: &mut Vec<u8>, tags: &[(Cow<'_, str>, Cow<'_, str>)]) {
+fn push_tags(out: &mut Vec<u8>, tags: &[Tag<'_>]) {
     for (at, (key, value)) in tags.iter().enumerate() {
         out.push(if at == 0 { b'{' } else { b',' });
         push_json_string(out, key);

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::span::{self, Annotation, Endpoint, Kind, ZipkinSpan, lower_case};
+use super::span::{self, Annotation, Endpoint, Kind, Tag, ZipkinSpan, lower_case};
 
 /// Reads a JSON list of v2 spans.
 pub(super) fn read_list<'a>(body: &'a [u8], sink: &mut dyn FnMut(ZipkinSpan<'a>)) -> Result<(), String> {
@@ -267,7 +267,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotation<'a> {
     }
 }
 
-struct Tags<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+struct Tags<'a>(Vec<Tag<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Tags<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

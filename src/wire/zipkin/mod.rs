@@ -59,17 +59,16 @@ pub fn read<'a>(
 /// The format of a list of spans by its first bytes and fields, as Zipkin's message queue transports
 /// tell them apart; `None` when it is no list that Zipkin knows.
 pub fn sniff(body: &[u8]) -> Option<Protocol> {
-    let first = *body.first()?;
-    if first == 10 && body.get(1).is_some_and(|next| *next != 0 && !next.is_ascii_whitespace() && *next != b'[') {
-        return Some(Protocol::ZipkinV2Proto);
+    if let Some(rest) = body.trim_ascii_start().strip_prefix(b"[")
+        && matches!(rest.trim_ascii_start().first(), Some(b'{' | b']'))
+    {
+        return Some(if has_v2_fields(body) { Protocol::ZipkinV2Json } else { Protocol::ZipkinV1Json });
     }
-    if first == 11 || first == 12 {
-        return Some(Protocol::ZipkinV1Thrift);
+    match body {
+        [10, next, ..] if *next != 0 => Some(Protocol::ZipkinV2Proto),
+        [11 | 12, ..] => Some(Protocol::ZipkinV1Thrift),
+        _ => None,
     }
-    if body.trim_ascii_start().first() != Some(&b'[') {
-        return None;
-    }
-    Some(if has_v2_fields(body) { Protocol::ZipkinV2Json } else { Protocol::ZipkinV1Json })
 }
 
 // Zipkin's answer to a body that is not what its path and content type say. A v1 and a v2 span with

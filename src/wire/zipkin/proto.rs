@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use model::{SpanId, TraceId};
 
-use super::span::{Annotation, Endpoint, Kind, ZipkinSpan, lower_case};
+use super::span::{Annotation, Endpoint, Kind, Tag, ZipkinSpan, lower_case};
 
 /// Reads a `ListOfSpans`.
 pub(super) fn read_list<'a>(body: &'a [u8], sink: &mut dyn FnMut(ZipkinSpan<'a>)) -> Result<(), String> {
@@ -74,7 +74,7 @@ fn annotation(body: &[u8]) -> Result<Option<Annotation<'_>>, String> {
     Ok((timestamp_us != 0 && !value.is_empty()).then_some(Annotation { timestamp_us, value }))
 }
 
-fn tag(body: &[u8]) -> Result<Option<(Cow<'_, str>, Cow<'_, str>)>, String> {
+fn tag(body: &[u8]) -> Result<Option<Tag<'_>>, String> {
     let (mut key, mut value) = (Cow::Borrowed(""), Cow::Borrowed(""));
     each_field(body, &mut |number, field| {
         match number {

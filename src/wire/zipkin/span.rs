@@ -10,6 +10,9 @@ use model::kind::{CLIENT, CONSUMER, PRODUCER, SERVER};
 use model::value::push_json_string;
 use model::{SpanId, TraceId};
 
+/// A tag: key and value.
+pub type Tag<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// A Zipkin v2 span. Text borrows from the request where it can.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZipkinSpan<'a> {
@@ -36,7 +39,7 @@ pub struct ZipkinSpan<'a> {
     /// Annotations, ascending, each once.
     pub annotations: Vec<Annotation<'a>>,
     /// Tags in the order sent, each key once.
-    pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub tags: Vec<Tag<'a>>,
     /// Whether sampling was overridden.
     pub debug: Option<bool>,
     /// Whether another side began the span.
@@ -172,9 +175,9 @@ impl Endpoint<'_> {
     /// Takes an address in text; one that is none is passed over, as Zipkin does.
     pub fn set_ip_text(&mut self, text: &str) {
         let embedded = text.strip_prefix("::").map(|rest| {
-            let mapped = rest.split_once(':').filter(|(mark, _)| {
-                mark.len() == 4 && mark.bytes().all(|byte| matches!(byte, b'f' | b'F' | b'0'))
-            });
+            let mapped = rest
+                .split_once(':')
+                .filter(|(mark, _)| mark.len() == 4 && mark.bytes().all(|byte| matches!(byte, b'f' | b'F' | b'0')));
             mapped.map_or(rest, |(_, dotted)| dotted)
         });
         if let Ok(ip) = embedded.unwrap_or(text).parse::<Ipv4Addr>() {
@@ -212,7 +215,7 @@ impl Endpoint<'_> {
     /// Appends the one JSON form of the endpoint; absent fields are left out.
     pub fn push_json(&self, out: &mut Vec<u8>) {
         out.push(b'{');
-        let mut key = |out: &mut Vec<u8>, name: &str| {
+        let key = |out: &mut Vec<u8>, name: &str| {
             if out.last() != Some(&b'{') {
                 out.push(b',');
             }
@@ -290,7 +293,7 @@ fn check_hex(text: &str, field: &str, length_max: usize) -> Result<(), String> {
 
 // Zipkin's text of an IPv6 address: the first longest run of zeros is compressed, be it a single
 // group, and the last four bytes are never written with dots.
-fn ipv6_text(ip: Ipv6Addr) -> String {
+pub(super) fn ipv6_text(ip: Ipv6Addr) -> String {
     let groups = ip.segments();
     let (mut start, mut length, mut run) = (8, 0, 0);
     for (at, group) in groups.iter().enumerate() {
