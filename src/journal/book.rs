@@ -42,7 +42,7 @@ pub(crate) struct Segment {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     segments: Mutex<VecDeque<Segment>>,
-    /// Bytes of records, without reserved space.
+    /// Bytes on disk without space reserved ahead.
     used_bytes: AtomicU64,
     /// The part of it that may be deleted.
     reclaimable_bytes: AtomicU64,
@@ -127,6 +127,10 @@ impl Book {
         holder.frames.received_ns(low_water)
     }
 
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        lock(&self.segments).front().map(|segment| segment.number)
+    }
+
     /// Segments and bytes on disk.
     pub(crate) fn size(&self) -> (u64, u64) {
         let segments = lock(&self.segments);
@@ -139,11 +143,13 @@ impl Book {
         let low_water = self.released();
         let (mut used, mut reclaimable, mut disk, mut prefix) = (0, 0, 0, true);
         for segment in segments.iter_mut() {
-            used += segment.end;
+            // What is reserved ahead for the active one is a fixed part of the budget.
+            let bytes = if segment.state == State::Active { segment.end } else { segment.disk_bytes };
+            used += bytes;
             disk += segment.disk_bytes;
             prefix &= segment.state != State::Active && segment.frames.next <= low_water;
             if prefix {
-                reclaimable += segment.end;
+                reclaimable += bytes;
                 segment.released_since.get_or_insert_with(Instant::now);
             }
         }

@@ -37,6 +37,8 @@ enum Slot {
     Making,
     Ready(Spare),
     Failed(io::Error),
+    /// The keeper is gone.
+    Ended,
 }
 
 /// Where the writer picks up the spare.
@@ -57,10 +59,13 @@ impl Shelf {
         while matches!(*slot, Slot::Making) {
             slot = self.changed.wait(slot).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
+        if matches!(*slot, Slot::Ended) {
+            return Err(io::Error::other("the journal's keeper has ended"));
+        }
         match std::mem::replace(&mut *slot, Slot::Making) {
             Slot::Ready(spare) => Ok(spare),
             Slot::Failed(error) => Err(error),
-            Slot::Making => Err(io::ErrorKind::Other.into()),
+            Slot::Making | Slot::Ended => Err(io::ErrorKind::Other.into()),
         }
     }
 
@@ -69,7 +74,7 @@ impl Shelf {
         match &*lock(&self.slot) {
             Slot::Ready(spare) => (spare.reserved, false),
             Slot::Making => (0, false),
-            Slot::Failed(_) => (0, true),
+            Slot::Failed(_) | Slot::Ended => (0, true),
         }
     }
 
@@ -137,6 +142,11 @@ impl Keeper {
     }
 
     fn remove(&self, number: u64) {
+        if self.book.oldest() != Some(number) {
+            // An older one could not be removed: none may overtake it.
+            self.book.update(number, |segment| segment.state = State::Closed);
+            return;
+        }
         crash_point("unlink");
         let removed = match std::fs::remove_file(self.dir.join(segment::file_name(number))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -153,10 +163,7 @@ struct Guard(Arc<Shelf>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let mut slot = lock(&self.0.slot);
-        if matches!(*slot, Slot::Making) {
-            *slot = Slot::Failed(io::Error::other("the journal's keeper has ended"));
-        }
+        *lock(&self.0.slot) = Slot::Ended;
         self.0.changed.notify_all();
     }
 }

@@ -147,8 +147,11 @@ impl Finder<'_> {
             }
             let cut = abandons.get(&number).copied();
             let looked = self.look(number, path.clone(), cut, limit);
-            let one = looked.map_err(OpenError::io("reading the journal segment", &path))?;
-            if self.is_empty(&one, found.is_empty(), opening == Opening::Unreadable) {
+            let mut one = looked.map_err(OpenError::io("reading the journal segment", &path))?;
+            if cut.is_some() && one.summary.next == 0 {
+                // Left behind before anything in it was durable; it keeps its place in the row.
+                one.summary = Summary::starting_at(limit.unwrap_or(1));
+            } else if self.is_empty(&one, found.is_empty(), opening == Opening::Unreadable) {
                 continue;
             }
             for abandon in &one.summary.abandons {
