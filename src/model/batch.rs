@@ -87,7 +87,7 @@ pub enum Reason {
     PartitionsQuarantined,
     /// The log's own ids were malformed; it is kept, unlinked.
     LogUnlinked,
-    /// The ids of a span's link were malformed; the link is kept without them.
+    /// The ids of a span's link or a point's exemplar were malformed; it is kept without them.
     LinkUnlinked,
     /// The request could not be decoded.
     Undecodable,

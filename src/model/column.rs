@@ -41,6 +41,11 @@ impl MapColumn {
         self.values.len()
     }
 
+    /// Pairs of the unfinished row.
+    pub fn open_pairs(&self) -> usize {
+        self.values.len() - self.ends.last().map_or(0, |end| *end as usize)
+    }
+
     /// Closes the row being built.
     pub fn end_row(&mut self) {
         debug_assert_eq!(self.keys.len(), self.values.len(), "every key has a value");

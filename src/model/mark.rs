@@ -20,7 +20,8 @@ pub const DEBUG: u32 = 1 << 6;
 pub const TRUNCATED: u32 = 1 << 7;
 /// Attributes, events or links above the limit were left out; they are in the dropped counts.
 pub const TRIMMED: u32 = 1 << 8;
-/// Ids were malformed and left out: a log's own (it is kept, unlinked), or those of a span's link.
+/// Ids were malformed and left out: a log's own (it is kept, unlinked), or those of a span's
+/// link or a point's exemplar.
 pub const INVALID_IDS: u32 = 1 << 9;
 /// Zipkin's `shared` was sent as false rather than left out.
 pub const SHARED_FALSE: u32 = 1 << 10;

@@ -3,6 +3,7 @@
 
 use crate::column::ColumnRef::*;
 use crate::column::MapColumn;
+use crate::mark;
 use crate::table::{ROW_VERSION, columns};
 use crate::text::DictColumn;
 
@@ -309,6 +310,38 @@ impl Points {
     pub fn is_empty(&self) -> bool {
         self.marks.is_empty()
     }
+
+    /// The time that the sender gave; 0 when it gave none.
+    pub fn sent_time(&self, row: usize) -> u64 {
+        match self.marks[row] {
+            marks if marks & mark::QUARANTINED != 0 => self.original_time[row],
+            marks if marks & mark::NO_TIME != 0 => 0,
+            _ => self.time[row] as u64,
+        }
+    }
+
+    /// The start that the sender gave; 0 when it gave none.
+    pub fn sent_start(&self, row: usize) -> u64 {
+        if self.original_start[row] != 0 { self.original_start[row] } else { self.start[row] as u64 }
+    }
+
+    // Lengths of the columns that have one entry per point.
+    fn lengths(&self) -> [usize; 12] {
+        [
+            self.resource.len(),
+            self.scope.len(),
+            self.metric.len(),
+            self.attributes.len(),
+            self.attribute_types.len(),
+            self.start.len(),
+            self.time.len(),
+            self.original_start.len(),
+            self.original_time.len(),
+            self.flags.len(),
+            self.marks.len(),
+            self.exemplars.ends.len(),
+        ]
+    }
 }
 
 impl Metrics {
@@ -336,6 +369,27 @@ impl Metrics {
             &mut self.exponential.points,
             &mut self.summary.points,
         ]
+    }
+
+    /// Panics unless all columns of each kind have the same number of rows.
+    pub fn assert_whole(&self) {
+        let assert_equal = |kind: &str, points: &Points, own: &[usize]| {
+            let lengths = points.lengths();
+            let whole = lengths.iter().chain(own).all(|length| *length == points.len());
+            assert!(whole, "{kind} columns differ in length: {lengths:?} and {own:?}");
+            assert_eq!(points.exemplars.time.len(), points.exemplars.attributes.len(), "every exemplar has its attributes");
+        };
+        let Metrics { gauge, sum, histogram: h, exponential: e, summary: s } = self;
+        assert_equal("gauge", &gauge.points, &[gauge.value.len(), gauge.value_int.len()]);
+        assert_equal("sum", &sum.points, &[sum.value.len(), sum.value_int.len()]);
+        let own = [h.count.len(), h.sum.len(), h.min.len(), h.max.len(), h.bucket_ends.len(), h.bound_ends.len()];
+        assert_equal("histogram", &h.points, &own);
+        let own = [e.count.len(), e.sum.len(), e.min.len(), e.max.len(), e.scale.len(), e.zero_count.len()];
+        assert_equal("exponential histogram", &e.points, &own);
+        let own = [e.zero_threshold.len(), e.positive_offset.len(), e.positive_ends.len(), e.negative_offset.len()];
+        assert_equal("exponential histogram", &e.points, &own);
+        assert_equal("exponential histogram", &e.points, &[e.negative_ends.len()]);
+        assert_equal("summary", &s.points, &[s.count.len(), s.sum.len(), s.quantile_ends.len()]);
     }
 
     /// Bytes held, approximately.

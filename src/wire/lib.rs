@@ -35,14 +35,17 @@ impl DecodeError {
 /// When the request as a whole cannot be read; nothing of it is to be stored.
 pub fn decode(protocol: Protocol, body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, DecodeError> {
     match protocol {
-        Protocol::OtlpTracesProto => otlp::traces(body, envelope, limits),
-        Protocol::OtlpLogsProto => otlp::logs(body, envelope, limits),
+        Protocol::OtlpTracesProto | Protocol::OtlpLogsProto | Protocol::OtlpMetricsProto => {
+            otlp::protobuf(protocol.signal(), body, envelope, limits)
+        }
+        Protocol::OtlpTracesJson | Protocol::OtlpLogsJson | Protocol::OtlpMetricsJson => {
+            otlp::json(protocol.signal(), body, envelope, limits)
+        }
         Protocol::Ledger => books::ledger(body, envelope),
         Protocol::DeadLetters => books::dead_letters(body, envelope),
         Protocol::ZipkinV2Json
         | Protocol::ZipkinV2Proto
         | Protocol::ZipkinV1Json
         | Protocol::ZipkinV1Thrift => zipkin::decode(protocol, body, envelope, limits),
-        _ => Err(DecodeError::new(format!("{protocol:?} is not spoken yet"))),
     }
 }

@@ -151,9 +151,8 @@ impl<'a> Records<'a> {
 
     fn close(&mut self, home: &mut Home<'a>, mut record: Fields<'a>, item: &[u8]) -> Result<(), Fault> {
         let (resource, scope) = home.numbers()?;
-        let pairs_before = self.logs.attributes.ends.last().map_or(0, |end| *end as usize);
         home.bounds.charge(RECORD_ROW_BYTES, item)?;
-        home.bounds.charge_pairs(self.logs.attributes.pairs() - pairs_before, item)?;
+        home.bounds.charge_pairs(self.logs.attributes.open_pairs(), item)?;
         self.body(home, &mut record)?;
         self.ids(home, &mut record);
         let rows = &mut self.logs;

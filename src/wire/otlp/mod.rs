@@ -3,14 +3,19 @@
 
 pub mod answer;
 mod attributes;
+mod json_text;
 mod logs;
+mod metrics;
+mod path;
+mod schema;
 mod shared;
 mod time;
 mod traces;
+mod transcode;
 mod value;
 mod weight;
 
-use model::{Decoded, Envelope, Limits};
+use model::{Decoded, Envelope, Limits, Signal};
 
 use crate::DecodeError;
 use crate::proto::Fault;
@@ -18,16 +23,34 @@ use crate::proto::Fault;
 /// Offsets in columns are 32 bits wide, and escapes can make a text six times as long.
 const BODY_BYTES_MAX: usize = 512 << 20;
 
-/// Spans, protobuf.
-pub(crate) fn traces(body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, DecodeError> {
+/// A request of `signal` in protobuf.
+pub(crate) fn protobuf(signal: Signal, body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, DecodeError> {
     sized(body)?;
-    shared::walk(traces::Traces::new(), body, envelope, limits).map_err(|fault| error(body, fault))
+    walk(signal, body, envelope, limits).map_err(|fault| {
+        let path = path::path_to(body, fault.address, schema::request(signal));
+        let offset = fault.address.saturating_sub(body.as_ptr() as usize).min(body.len());
+        let colon = if path.is_empty() { "" } else { ": " };
+        DecodeError::new(format!("{path}{colon}{} (at byte {offset})", fault.what.words()))
+    })
 }
 
-/// Log records, protobuf.
-pub(crate) fn logs(body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, DecodeError> {
+/// A request of `signal` in JSON.
+pub(crate) fn json(signal: Signal, body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, DecodeError> {
     sized(body)?;
-    shared::walk(logs::Records::new(), body, envelope, limits).map_err(|fault| error(body, fault))
+    let protobuf = transcode::to_protobuf(body, signal, value::depth(limits))?;
+    // Only depth and expansion can still be wrong; offsets into the other form would mislead.
+    walk(signal, &protobuf, envelope, limits).map_err(|fault| {
+        let path = path::path_to(&protobuf, fault.address, schema::request(signal));
+        DecodeError::new(format!("{path}: {}", fault.what.words()))
+    })
+}
+
+fn walk(signal: Signal, body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, Fault> {
+    match signal {
+        Signal::Traces => shared::walk(traces::Traces::new(), body, envelope, limits),
+        Signal::Logs => shared::walk(logs::Records::new(), body, envelope, limits),
+        Signal::Metrics => shared::walk(metrics::Measures::new(), body, envelope, limits),
+    }
 }
 
 fn sized(body: &[u8]) -> Result<(), DecodeError> {
@@ -35,9 +58,4 @@ fn sized(body: &[u8]) -> Result<(), DecodeError> {
         return Err(DecodeError::new(format!("the body has {} bytes, more than can be decoded", body.len())));
     }
     Ok(())
-}
-
-fn error(body: &[u8], fault: Fault) -> DecodeError {
-    let offset = fault.address.saturating_sub(body.as_ptr() as usize).min(body.len());
-    DecodeError::new(format!("{} at byte {offset}", fault.what.words()))
 }

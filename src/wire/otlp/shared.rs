@@ -229,8 +229,8 @@ fn count_items(group: &[u8]) -> Result<usize, Fault> {
     Ok(items.min(group.len() / 32 + 1))
 }
 
-// The occurrences of length-delimited field `wanted` in a message whose frame was checked.
-fn occurrences<'a>(group: &'a [u8], wanted: u32) -> impl Iterator<Item = &'a [u8]> {
+/// The occurrences of the length-delimited field with key `wanted` in a message whose frame was checked.
+pub(super) fn occurrences<'a>(group: &'a [u8], wanted: u32) -> impl Iterator<Item = &'a [u8]> {
     let mut cursor = Cursor::new(group);
     std::iter::from_fn(move || {
         while !cursor.is_empty() {
@@ -281,7 +281,6 @@ fn push_resource<'a>(
     bounds: &mut Bounds,
 ) -> Result<(), Fault> {
     attributes.begin();
-    let pairs = rows.attributes.pairs();
     let mut dropped = 0;
     let mut entities = Entities::default();
     for resource in occurrences(group, RESOURCE) {
@@ -295,7 +294,7 @@ fn push_resource<'a>(
             }
         }
     }
-    bounds.charge_pairs(rows.attributes.pairs() - pairs + 8, group)?;
+    bounds.charge_pairs(rows.attributes.open_pairs() + 8, group)?;
     attributes.end(&mut rows.attributes, &mut rows.attribute_types);
     let text = |bit| attributes.promoted(bit).map_or(&b""[..], |pair| rows.attributes.values.get(pair));
     rows.service_name.push(text(SERVICE_NAME));
@@ -314,7 +313,6 @@ fn push_scope<'a>(
     bounds: &mut Bounds,
 ) -> Result<(), Fault> {
     attributes.begin();
-    let pairs = rows.attributes.pairs();
     let (mut name, mut version): (&[u8], &[u8]) = (b"", b"");
     let mut dropped = 0;
     for scope in occurrences(group, SCOPE) {
@@ -329,7 +327,7 @@ fn push_scope<'a>(
             }
         }
     }
-    bounds.charge_pairs(rows.attributes.pairs() - pairs + 6, group)?;
+    bounds.charge_pairs(rows.attributes.open_pairs() + 6, group)?;
     let limit = bounds.limits.name_bytes_max;
     rows.name.push(proto::cut(name, limit));
     rows.version.push(proto::cut(version, limit));

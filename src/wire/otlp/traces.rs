@@ -136,7 +136,7 @@ impl<'a> Traces<'a> {
         }
         span.events += 1;
         home.bounds.charge(EVENT_ROW_BYTES, event)?;
-        home.bounds.charge_pairs(rows.attributes.pairs() - pairs, event)?;
+        home.bounds.charge_pairs(rows.attributes.open_pairs(), event)?;
         rows.time.push(time::aside(sent, &mut span.marks));
         rows.name.push(short(name, home, &mut span.marks));
         let attributes = &mut self.event_attributes;
@@ -171,7 +171,7 @@ impl<'a> Traces<'a> {
         }
         span.links += 1;
         home.bounds.charge(LINK_ROW_BYTES, link)?;
-        home.bounds.charge_pairs(rows.attributes.pairs() - pairs, link)?;
+        home.bounds.charge_pairs(rows.attributes.open_pairs(), link)?;
         span.link_ids_malformed |= malformed(trace_id, 16) || malformed(span_id, 8);
         rows.trace_id.push(trace_id.try_into().unwrap_or_default());
         rows.span_id.push(span_id.try_into().unwrap_or_default());
@@ -188,9 +188,8 @@ impl<'a> Traces<'a> {
     fn close(&mut self, home: &mut Home<'a>, mut span: Fields<'a>, ids: Ids, item: &[u8]) -> Result<(), Fault> {
         let (resource, scope) = home.numbers()?;
         let rows = &mut self.spans;
-        let pairs_before = rows.attributes.ends.last().map_or(0, |end| *end as usize);
         home.bounds.charge(SPAN_ROW_BYTES, item)?;
-        home.bounds.charge_pairs(rows.attributes.pairs() - pairs_before, item)?;
+        home.bounds.charge_pairs(rows.attributes.open_pairs(), item)?;
         rows.resource.push(resource);
         rows.scope.push(scope);
         rows.trace_id.push(ids.trace_id);
@@ -337,7 +336,7 @@ pub(super) fn wrong_id(field: &str, id: &[u8]) -> String {
     } else if id.iter().all(|byte| *byte == 0) {
         format!("{field} is zero")
     } else {
-        format!("{field} has {} bytes", id.len())
+        format!("{field} is not an id ({} bytes)", id.len())
     }
 }
 

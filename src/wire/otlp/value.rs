@@ -22,7 +22,7 @@ const KEY_VALUE: u64 = fields(&[1, 2, 3]);
 const LIST: u64 = fields(&[1]);
 
 /// Whatever the configured depth is, the stack must bear it.
-const DEPTH_CEILING: u32 = 256;
+const DEPTH_CEILING: u32 = 128;
 /// What a node of the slow tree takes in memory, roughly.
 const NODE_BYTES: u64 = 64;
 

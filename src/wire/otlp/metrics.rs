@@ -1,0 +1,546 @@
+//! Metric points (opentelemetry/proto/metrics/v1/metrics.proto) into columns, kind by kind. A metric
+//! is described once, when its first point comes; a metric without points leaves no trace.
+
+use model::metrics::{Descriptors, ExponentialHistograms, Histograms, Points, Summaries};
+use model::{Batch, Metrics, Reason, Signal, mark};
+
+use super::attributes::{Attributes, NO_ROLE};
+use super::shared::{Home, Sink, occurrences};
+use super::time;
+use super::traces::{malformed, short};
+use super::value;
+use crate::proto::{Cursor, Fault, fields};
+
+const METRIC: u64 = fields(&[1, 2, 3, 5, 7, 9, 10, 11, 12]);
+const DATA: u64 = fields(&[1, 2, 3]);
+const NUMBER: u64 = fields(&[2, 3, 4, 5, 6, 7, 8]);
+const HISTOGRAM: u64 = fields(&[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+const EXPONENTIAL: u64 = fields(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+const BUCKETS: u64 = fields(&[1, 2]);
+const SUMMARY: u64 = fields(&[2, 3, 4, 5, 6, 7, 8]);
+const QUANTILE: u64 = fields(&[1, 2]);
+const EXEMPLAR: u64 = fields(&[2, 3, 4, 5, 6, 7]);
+
+const POINT_ROW_BYTES: u64 = 200;
+const EXEMPLAR_ROW_BYTES: u64 = 70;
+const METRIC_ROW_BYTES: u64 = 60;
+const METADATA: u32 = 0x62;
+
+/// The five kinds of data, by the key of their field in `Metric`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Gauge = 0x2a,
+    Sum = 0x3a,
+    Histogram = 0x4a,
+    Exponential = 0x52,
+    Summary = 0x5a,
+}
+
+impl Kind {
+    fn from_key(key: u32) -> Option<Kind> {
+        [Kind::Gauge, Kind::Sum, Kind::Histogram, Kind::Exponential, Kind::Summary]
+            .into_iter()
+            .find(|kind| *kind as u32 == key)
+    }
+}
+
+/// Builds the metric columns of a request.
+pub(super) struct Measures<'a> {
+    metrics: Metrics,
+    writers: [Writers<'a>; 5],
+}
+
+/// Attribute writers of one kind; their key numbers belong to its columns. Made when first needed.
+#[derive(Default)]
+struct Writers<'a> {
+    points: Option<Attributes<'a>>,
+    exemplars: Option<Attributes<'a>>,
+    metadata: Option<Attributes<'a>>,
+}
+
+fn ready<'w, 'a>(writer: &'w mut Option<Attributes<'a>>) -> &'w mut Attributes<'a> {
+    writer.get_or_insert_with(|| Attributes::new(|_| NO_ROLE))
+}
+
+/// A metric while its points are read.
+struct Metric<'a> {
+    item: &'a [u8],
+    name: &'a [u8],
+    description: &'a [u8],
+    unit: &'a [u8],
+    temporality: i32,
+    monotonic: bool,
+    number: Option<u32>,
+}
+
+/// What points of all kinds have.
+#[derive(Default)]
+struct Common {
+    start: u64,
+    sent: u64,
+    flags: u32,
+    marks: u32,
+    exemplar_ids_malformed: bool,
+}
+
+/// Where a point goes: the common columns of its kind and their writers.
+struct Row<'r, 'a> {
+    points: &'r mut Points,
+    writers: &'r mut Writers<'a>,
+    home: &'r mut Home<'a>,
+    common: Common,
+}
+
+impl<'a> Sink<'a> for Measures<'a> {
+    const SIGNAL: Signal = Signal::Metrics;
+
+    fn reserve(&mut self, _items: usize) {}
+
+    fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault> {
+        let mut metric =
+            Metric { item, name: b"", description: b"", unit: b"", temporality: 0, monotonic: false, number: None };
+        // The data is a oneof: another kind replaces what came before, the same kind adds to it. So
+        // the last run of one kind counts.
+        let mut run: Option<(Kind, &[u8])> = None;
+        let mut cursor = Cursor::new(item);
+        while !cursor.is_empty() {
+            let before = cursor.rest();
+            match cursor.key()? {
+                0x0a => metric.name = cursor.text()?,
+                0x12 => metric.description = cursor.text()?,
+                0x1a => metric.unit = cursor.text()?,
+                METADATA => drop(cursor.bytes()?),
+                key => match Kind::from_key(key) {
+                    Some(kind) => {
+                        metric.data(&mut cursor, run.is_none_or(|(last, _)| last != kind))?;
+                        if run.is_none_or(|(last, _)| last != kind) {
+                            run = Some((kind, before));
+                        }
+                    }
+                    None => cursor.skip_unknown(key, METRIC)?,
+                },
+            }
+        }
+        if let Some((kind, from)) = run {
+            for data in occurrences(from, kind as u32) {
+                for point in occurrences(data, 0x0a) {
+                    self.point(home, &mut metric, kind, point)?;
+                }
+            }
+        }
+        if metric.number.is_none() {
+            let depth = value::depth(&home.bounds.limits);
+            for pair in occurrences(item, METADATA) {
+                value::merge_pair(pair, &mut home.bounds, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, batch: &mut Batch) {
+        self.metrics.assert_whole();
+        batch.metrics = self.metrics;
+    }
+}
+
+impl<'a> Metric<'a> {
+    // The fields beside the points of a data message, whose frame is checked on the way.
+    fn data(&mut self, cursor: &mut Cursor<'a>, fresh: bool) -> Result<(), Fault> {
+        if fresh {
+            (self.temporality, self.monotonic) = (0, false);
+        }
+        let mut data = Cursor::new(cursor.bytes()?);
+        while !data.is_empty() {
+            match data.key()? {
+                0x0a => drop(data.bytes()?),
+                0x10 => self.temporality = data.varint()? as i32,
+                0x18 => self.monotonic = data.varint()? != 0,
+                key => data.skip_unknown(key, DATA)?,
+            }
+        }
+        Ok(())
+    }
+
+    // Describes the metric, once.
+    fn number(
+        &mut self,
+        rows: &mut Descriptors,
+        writer: &mut Option<Attributes<'a>>,
+        home: &mut Home<'a>,
+    ) -> Result<u32, Fault> {
+        if let Some(number) = self.number {
+            return Ok(number);
+        }
+        let writer = ready(writer);
+        writer.begin();
+        for pair in occurrences(self.item, METADATA) {
+            writer.push(&mut rows.metadata, pair, &mut home.bounds)?;
+        }
+        home.bounds.charge(METRIC_ROW_BYTES, self.item)?;
+        home.bounds.charge_pairs(rows.metadata.open_pairs(), self.item)?;
+        writer.end(&mut rows.metadata, &mut rows.metadata_types);
+        let mut marks = writer.row_marks();
+        rows.name.push(short(self.name, home, &mut marks));
+        rows.description.push(short(self.description, home, &mut marks));
+        rows.unit.push(short(self.unit, home, &mut marks));
+        rows.temporality.push(self.temporality);
+        rows.monotonic.push(u8::from(self.monotonic));
+        if marks != 0 {
+            count_cuts(home, marks);
+        }
+        self.number = Some(rows.temporality.len() as u32 - 1);
+        Ok(rows.temporality.len() as u32 - 1)
+    }
+}
+
+impl<'a> Measures<'a> {
+    pub(super) fn new() -> Measures<'a> {
+        Measures { metrics: Metrics::default(), writers: Default::default() }
+    }
+
+    fn point(&mut self, home: &mut Home<'a>, metric: &mut Metric<'a>, kind: Kind, point: &'a [u8]) -> Result<(), Fault> {
+        let [gauge, sum, histogram, exponential, summary] = &mut self.writers;
+        let common = Common::default();
+        let m = &mut self.metrics;
+        match kind {
+            Kind::Gauge => {
+                let mut row = Row { points: &mut m.gauge.points, writers: gauge, home, common };
+                number_point(&mut row, &mut m.gauge.value, &mut m.gauge.value_int, point)?;
+                row.close(metric, point)
+            }
+            Kind::Sum => {
+                let mut row = Row { points: &mut m.sum.points, writers: sum, home, common };
+                number_point(&mut row, &mut m.sum.value, &mut m.sum.value_int, point)?;
+                row.close(metric, point)
+            }
+            Kind::Histogram => {
+                let Histograms { points, count, sum, min, max, bucket_ends, bucket_counts, bound_ends, bounds } =
+                    &mut m.histogram;
+                let mut row = Row { points, writers: histogram, home, common };
+                let read = histogram_point(&mut row, bucket_counts, bounds, point)?;
+                count.push(read.count);
+                sum.push(read.sum);
+                min.push(read.min);
+                max.push(read.max);
+                bucket_ends.push(bucket_counts.len() as u32);
+                bound_ends.push(bounds.len() as u32);
+                row.close(metric, point)
+            }
+            Kind::Exponential => exponential_point(&mut m.exponential, exponential, home, metric, point),
+            Kind::Summary => summary_point(&mut m.summary, summary, home, metric, point),
+        }
+    }
+}
+
+impl<'a> Row<'_, 'a> {
+    fn begin(&mut self) {
+        ready(&mut self.writers.points).begin();
+    }
+
+    fn attribute(&mut self, pair: &'a [u8]) -> Result<(), Fault> {
+        ready(&mut self.writers.points).push(&mut self.points.attributes, pair, &mut self.home.bounds)
+    }
+
+    fn exemplar(&mut self, exemplar: &'a [u8]) -> Result<(), Fault> {
+        let rows = &mut self.points.exemplars;
+        let writer = ready(&mut self.writers.exemplars);
+        let (mut trace_id, mut span_id): (&[u8], &[u8]) = (b"", b"");
+        let (mut sent, mut value) = (0, Number::None);
+        writer.begin();
+        let mut cursor = Cursor::new(exemplar);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                0x11 => sent = cursor.fixed64()?,
+                0x19 => value = Number::Double(f64::from_bits(cursor.fixed64()?)),
+                0x22 => span_id = cursor.bytes()?,
+                0x2a => trace_id = cursor.bytes()?,
+                0x31 => value = Number::Int(cursor.fixed64()? as i64),
+                0x3a => writer.push(&mut rows.attributes, cursor.bytes()?, &mut self.home.bounds)?,
+                key => cursor.skip_unknown(key, EXEMPLAR)?,
+            }
+        }
+        self.home.bounds.charge(EXEMPLAR_ROW_BYTES, exemplar)?;
+        self.home.bounds.charge_pairs(rows.attributes.open_pairs(), exemplar)?;
+        writer.end(&mut rows.attributes, &mut rows.attribute_types);
+        self.common.marks |= writer.row_marks();
+        self.common.exemplar_ids_malformed |= malformed(trace_id, 16) || malformed(span_id, 8);
+        rows.time.push(time::aside(sent, &mut self.common.marks));
+        rows.trace_id.push(trace_id.try_into().unwrap_or_default());
+        rows.span_id.push(span_id.try_into().unwrap_or_default());
+        let (double, int, kind) = value.columns();
+        rows.value.push(double);
+        rows.value_int.push(int);
+        rows.value_kind.push(kind);
+        Ok(())
+    }
+
+    fn close(self, metric: &mut Metric<'a>, point: &[u8]) -> Result<(), Fault> {
+        let Row { points, writers, home, mut common } = self;
+        let (resource, scope) = home.numbers()?;
+        home.bounds.charge(POINT_ROW_BYTES, point)?;
+        home.bounds.charge_pairs(points.attributes.open_pairs(), point)?;
+        let number = metric.number(&mut points.descriptors, &mut writers.metadata, home)?;
+        points.resource.push(resource);
+        points.scope.push(scope);
+        points.metric.push(number);
+        let writer = ready(&mut writers.points);
+        writer.end(&mut points.attributes, &mut points.attribute_types);
+        common.marks |= writer.row_marks();
+        let stand = time::place(common.sent, 0, &home.bounds);
+        common.marks |= stand.marks;
+        points.time.push(stand.time);
+        points.original_time.push(stand.original);
+        let start = i64::try_from(common.start);
+        common.marks |= if start.is_err() { mark::CLAMPED } else { 0 };
+        points.start.push(start.unwrap_or(0));
+        points.original_start.push(if start.is_err() { common.start } else { 0 });
+        points.flags.push(common.flags);
+        points.exemplars.ends.push(points.exemplars.time.len() as u32);
+        if common.exemplar_ids_malformed {
+            common.marks |= mark::INVALID_IDS;
+            home.count(Reason::LinkUnlinked, || "the ids of an exemplar are of the wrong length".to_owned());
+        }
+        if common.marks & mark::QUARANTINED != 0 {
+            home.count(Reason::TimeQuarantined, || format!("time_unix_nano is {}", common.sent));
+        }
+        count_cuts(home, common.marks);
+        points.marks.push(common.marks);
+        Ok(())
+    }
+}
+
+fn count_cuts(home: &mut Home<'_>, marks: u32) {
+    if marks & mark::TRUNCATED != 0 {
+        home.count(Reason::ValueTruncated, || "a text was longer than the limit".to_owned());
+    }
+    if marks & mark::TRIMMED != 0 {
+        home.count(Reason::AttributesDropped, || "more attributes than the limit".to_owned());
+    }
+}
+
+/// A number that may be sent in two types, or not at all.
+enum Number {
+    None,
+    Double(f64),
+    Int(i64),
+}
+
+impl Number {
+    // As double, as integer, and which of them was sent.
+    fn columns(&self) -> (f64, i64, u8) {
+        match self {
+            Number::Double(value) => (*value, 0, 0),
+            Number::Int(value) => (*value as f64, *value, 1),
+            Number::None => (0.0, 0, 2),
+        }
+    }
+}
+
+fn number_point<'a>(
+    row: &mut Row<'_, 'a>,
+    values: &mut Vec<f64>,
+    integers: &mut Vec<i64>,
+    point: &'a [u8],
+) -> Result<(), Fault> {
+    let mut value = Number::None;
+    row.begin();
+    let mut cursor = Cursor::new(point);
+    while !cursor.is_empty() {
+        match cursor.key()? {
+            0x11 => row.common.start = cursor.fixed64()?,
+            0x19 => row.common.sent = cursor.fixed64()?,
+            0x21 => value = Number::Double(f64::from_bits(cursor.fixed64()?)),
+            0x2a => row.exemplar(cursor.bytes()?)?,
+            0x31 => value = Number::Int(cursor.fixed64()? as i64),
+            0x3a => row.attribute(cursor.bytes()?)?,
+            0x40 => row.common.flags = cursor.varint()? as u32,
+            key => cursor.skip_unknown(key, NUMBER)?,
+        }
+    }
+    let (double, int, kind) = value.columns();
+    row.common.marks |= [0, mark::INTEGER, mark::NO_VALUE][usize::from(kind)];
+    values.push(double);
+    integers.push(int);
+    Ok(())
+}
+
+/// The single numbers of a histogram point.
+#[derive(Default)]
+struct Statistics {
+    count: u64,
+    sum: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Statistics {
+    fn sum(&mut self, marks: &mut u32, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        *marks |= mark::HAS_SUM;
+        self.sum = f64::from_bits(cursor.fixed64()?);
+        Ok(())
+    }
+
+    fn min(&mut self, marks: &mut u32, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        *marks |= mark::HAS_MIN;
+        self.min = f64::from_bits(cursor.fixed64()?);
+        Ok(())
+    }
+
+    fn max(&mut self, marks: &mut u32, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        *marks |= mark::HAS_MAX;
+        self.max = f64::from_bits(cursor.fixed64()?);
+        Ok(())
+    }
+}
+
+fn histogram_point<'a>(
+    row: &mut Row<'_, 'a>,
+    counts: &mut Vec<u64>,
+    bounds: &mut Vec<f64>,
+    point: &'a [u8],
+) -> Result<Statistics, Fault> {
+    let mut read = Statistics::default();
+    row.begin();
+    let mut cursor = Cursor::new(point);
+    while !cursor.is_empty() {
+        match cursor.key()? {
+            0x11 => row.common.start = cursor.fixed64()?,
+            0x19 => row.common.sent = cursor.fixed64()?,
+            0x21 => read.count = cursor.fixed64()?,
+            0x29 => read.sum(&mut row.common.marks, &mut cursor)?,
+            0x31 => counts.push(cursor.fixed64()?),
+            0x32 => packed(cursor.bytes()?, Cursor::fixed64, |count| counts.push(count))?,
+            0x39 => bounds.push(f64::from_bits(cursor.fixed64()?)),
+            0x3a => packed(cursor.bytes()?, Cursor::fixed64, |bits| bounds.push(f64::from_bits(bits)))?,
+            0x42 => row.exemplar(cursor.bytes()?)?,
+            0x4a => row.attribute(cursor.bytes()?)?,
+            0x50 => row.common.flags = cursor.varint()? as u32,
+            0x59 => read.min(&mut row.common.marks, &mut cursor)?,
+            0x61 => read.max(&mut row.common.marks, &mut cursor)?,
+            key => cursor.skip_unknown(key, HISTOGRAM)?,
+        }
+    }
+    Ok(read)
+}
+
+fn exponential_point<'a>(
+    rows: &mut ExponentialHistograms,
+    writers: &mut Writers<'a>,
+    home: &mut Home<'a>,
+    metric: &mut Metric<'a>,
+    point: &'a [u8],
+) -> Result<(), Fault> {
+    let mut row = Row { points: &mut rows.points, writers, home, common: Common::default() };
+    let mut read = Statistics::default();
+    let (mut scale, mut zero_count, mut zero_threshold) = (0, 0, 0.0);
+    let (mut positive_offset, mut negative_offset) = (0, 0);
+    row.begin();
+    let mut cursor = Cursor::new(point);
+    while !cursor.is_empty() {
+        match cursor.key()? {
+            0x0a => row.attribute(cursor.bytes()?)?,
+            0x11 => row.common.start = cursor.fixed64()?,
+            0x19 => row.common.sent = cursor.fixed64()?,
+            0x21 => read.count = cursor.fixed64()?,
+            0x29 => read.sum(&mut row.common.marks, &mut cursor)?,
+            0x30 => scale = zigzag(cursor.varint()?),
+            0x39 => zero_count = cursor.fixed64()?,
+            0x42 => buckets(cursor.bytes()?, &mut positive_offset, &mut rows.positive_counts)?,
+            0x4a => buckets(cursor.bytes()?, &mut negative_offset, &mut rows.negative_counts)?,
+            0x50 => row.common.flags = cursor.varint()? as u32,
+            0x5a => row.exemplar(cursor.bytes()?)?,
+            0x61 => read.min(&mut row.common.marks, &mut cursor)?,
+            0x69 => read.max(&mut row.common.marks, &mut cursor)?,
+            0x71 => zero_threshold = f64::from_bits(cursor.fixed64()?),
+            key => cursor.skip_unknown(key, EXPONENTIAL)?,
+        }
+    }
+    rows.count.push(read.count);
+    rows.sum.push(read.sum);
+    rows.min.push(read.min);
+    rows.max.push(read.max);
+    rows.scale.push(scale);
+    rows.zero_count.push(zero_count);
+    rows.zero_threshold.push(zero_threshold);
+    rows.positive_offset.push(positive_offset);
+    rows.positive_ends.push(rows.positive_counts.len() as u32);
+    rows.negative_offset.push(negative_offset);
+    rows.negative_ends.push(rows.negative_counts.len() as u32);
+    row.close(metric, point)
+}
+
+fn buckets(message: &[u8], offset: &mut i32, counts: &mut Vec<u64>) -> Result<(), Fault> {
+    let mut cursor = Cursor::new(message);
+    while !cursor.is_empty() {
+        match cursor.key()? {
+            0x08 => *offset = zigzag(cursor.varint()?),
+            0x10 => counts.push(cursor.varint()?),
+            0x12 => packed(cursor.bytes()?, Cursor::varint, |count| counts.push(count))?,
+            key => cursor.skip_unknown(key, BUCKETS)?,
+        }
+    }
+    Ok(())
+}
+
+fn summary_point<'a>(
+    rows: &mut Summaries,
+    writers: &mut Writers<'a>,
+    home: &mut Home<'a>,
+    metric: &mut Metric<'a>,
+    point: &'a [u8],
+) -> Result<(), Fault> {
+    let mut row = Row { points: &mut rows.points, writers, home, common: Common::default() };
+    let (mut count, mut sum) = (0, 0.0);
+    row.begin();
+    let mut cursor = Cursor::new(point);
+    while !cursor.is_empty() {
+        match cursor.key()? {
+            0x11 => row.common.start = cursor.fixed64()?,
+            0x19 => row.common.sent = cursor.fixed64()?,
+            0x21 => count = cursor.fixed64()?,
+            0x29 => sum = f64::from_bits(cursor.fixed64()?),
+            0x32 => {
+                let (quantile, value) = quantile(cursor.bytes()?)?;
+                rows.quantiles.push(quantile);
+                rows.values.push(value);
+            }
+            0x3a => row.attribute(cursor.bytes()?)?,
+            0x40 => row.common.flags = cursor.varint()? as u32,
+            key => cursor.skip_unknown(key, SUMMARY)?,
+        }
+    }
+    rows.count.push(count);
+    rows.sum.push(sum);
+    rows.quantile_ends.push(rows.quantiles.len() as u32);
+    row.close(metric, point)
+}
+
+fn quantile(message: &[u8]) -> Result<(f64, f64), Fault> {
+    let (mut quantile, mut value) = (0.0, 0.0);
+    let mut cursor = Cursor::new(message);
+    while !cursor.is_empty() {
+        match cursor.key()? {
+            0x09 => quantile = f64::from_bits(cursor.fixed64()?),
+            0x11 => value = f64::from_bits(cursor.fixed64()?),
+            key => cursor.skip_unknown(key, QUANTILE)?,
+        }
+    }
+    Ok((quantile, value))
+}
+
+fn packed<'a>(
+    bytes: &'a [u8],
+    read: fn(&mut Cursor<'a>) -> Result<u64, Fault>,
+    mut push: impl FnMut(u64),
+) -> Result<(), Fault> {
+    let mut cursor = Cursor::new(bytes);
+    while !cursor.is_empty() {
+        push(read(&mut cursor)?);
+    }
+    Ok(())
+}
+
+fn zigzag(value: u64) -> i32 {
+    let value = value as u32;
+    (value >> 1) as i32 ^ -((value & 1) as i32)
+}
