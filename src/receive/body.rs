@@ -45,7 +45,7 @@ impl<'a> Frames<'a> {
             let deadline = self.started + self.limits.body_time(self.received as u64);
             let frame = timeout_at(deadline, self.body.frame()).await.map_err(|_| Fault::Slow)?;
             let Some(frame) = frame else { return Ok(None) };
-            let frame = frame.map_err(|error| Fault::Broken(innermost(&error)))?;
+            let frame = frame.map_err(|error| why(&error))?;
             // Trailers mean nothing to us, and empty frames must not buy time.
             let Ok(data) = frame.into_data() else { continue };
             if data.is_empty() {
@@ -129,10 +129,17 @@ pub(crate) async fn linger(mut body: Body) {
     let _ = tokio::time::timeout(LINGER_TIME, drain).await;
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
+// Malformed chunks are told from clients that hung up by the kind of the underlying error.
+fn why(error: &(dyn std::error::Error + 'static)) -> Fault {
+    use std::io::ErrorKind::{InvalidData, InvalidInput};
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && matches!(io.kind(), InvalidData | InvalidInput)
+        {
+            return Fault::Broken(io.to_string());
+        }
+        cause = error.source();
     }
-    cause.to_string()
+    Fault::Gone
 }

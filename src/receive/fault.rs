@@ -24,8 +24,11 @@ pub(crate) enum Fault {
     Encoding(String),
     /// The body did not come in time.
     Slow,
-    /// The body ended early or broke the framing.
+    /// The body broke the framing.
     Broken(String),
+    /// The client went away before its body was here. Most never see the answer; nothing was lost
+    /// that they do not know of.
+    Gone,
     /// A compressed gRPC message without `grpc-encoding`.
     Flag,
     /// No message, or more than one, in a unary gRPC call.
@@ -65,6 +68,7 @@ impl Fault {
             Fault::Encoding(_) => "unsupported_encoding",
             Fault::Slow => "body_timeout",
             Fault::Broken(_) | Fault::Flag | Fault::Cardinality => "broken_body",
+            Fault::Gone => "cancelled",
         }
     }
 
@@ -76,11 +80,11 @@ impl Fault {
             Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
             Fault::Type(_) | Fault::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Fault::Slow => StatusCode::REQUEST_TIMEOUT,
-            Fault::Broken(_) | Fault::Flag | Fault::Cardinality => StatusCode::BAD_REQUEST,
+            Fault::Broken(_) | Fault::Gone | Fault::Flag | Fault::Cardinality => StatusCode::BAD_REQUEST,
         }
     }
 
-    /// The gRPC code. The last three follow gRPC's own documents on compression and status codes,
+    /// The gRPC code. The last ones follow gRPC's own documents on compression and status codes,
     /// except that a body cut short is the caller's fault, not INTERNAL.
     pub(crate) fn grpc(&self) -> tonic::Code {
         match self {
@@ -88,6 +92,7 @@ impl Fault {
             Fault::NotHere(_) | Fault::Method | Fault::Type(_) | Fault::Encoding(_) => tonic::Code::Unimplemented,
             Fault::Slow => tonic::Code::DeadlineExceeded,
             Fault::Broken(_) => tonic::Code::InvalidArgument,
+            Fault::Gone => tonic::Code::Cancelled,
             Fault::Flag => tonic::Code::Internal,
             Fault::Cardinality => tonic::Code::Unimplemented,
         }
@@ -104,7 +109,8 @@ impl Fault {
                 format!("unsupported encoding `{}`, supported: [gzip, zstd, deflate, identity]", name.escape_debug())
             }
             Fault::Slow => "the body did not arrive in time".into(),
-            Fault::Broken(why) => format!("the body did not arrive whole: {why}"),
+            Fault::Broken(why) => format!("the body is malformed: {why}"),
+            Fault::Gone => "the body ended early".into(),
             Fault::Flag => "the message is marked as compressed, but no grpc-encoding is given".into(),
             Fault::Cardinality => "a unary call carries exactly one message".into(),
         };
@@ -132,7 +138,7 @@ impl Fault {
                 Code::InvalidArgument => Some(Reason::Undecodable),
                 Code::NotFound | Code::DeadlineExceeded | Code::Internal => None,
             },
-            Fault::NotHere(_) | Fault::Method => None,
+            Fault::NotHere(_) | Fault::Method | Fault::Gone => None,
             _ => Some(Reason::Undecodable),
         }
     }
@@ -174,6 +180,7 @@ mod tests {
             Fault::Encoding("br".into()),
             Fault::Slow,
             Fault::Broken("x".into()),
+            Fault::Gone,
             Fault::Flag,
             Fault::Cardinality,
         ];
@@ -196,6 +203,7 @@ unsupported_type 415 Unimplemented undecodable
 unsupported_encoding 415 Unimplemented undecodable
 body_timeout 408 DeadlineExceeded undecodable
 broken_body 400 InvalidArgument undecodable
+cancelled 400 Cancelled -
 broken_body 400 Internal undecodable
 broken_body 400 Unimplemented undecodable
 ";

@@ -129,8 +129,8 @@ impl Metrics {
     }
 
     pub(crate) fn closed(&self, door: DoorName, signal: Signal, code: &'static str) {
-        self.in_flight.get_or_create(&door.labels()).dec();
         self.requests.get_or_create(&RequestLabels { door: door.name(), signal: signal.name(), code }).inc();
+        self.in_flight.get_or_create(&door.labels()).dec();
     }
 
     pub(crate) fn bytes(&self, door: DoorName, body: usize, plain: usize) {

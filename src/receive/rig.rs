@@ -311,10 +311,25 @@ pub(crate) fn prefixed(flag: u8, length: usize, message: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
-/// Writes raw bytes, ends the sending side, and reads all that comes back.
+/// Writes raw bytes and reads what comes back: up to the first head or the end, then to the end.
 pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connects");
     // The server may answer and close before all is written.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = String::new();
+    let mut piece = [0; 4096];
+    while !answer.contains("\r\n\r\n") {
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut piece)).await;
+        let Ok(Ok(count @ 1..)) = read else { return answer };
+        answer += &String::from_utf8_lossy(&piece[..count]);
+    }
+    let _ = stream.shutdown().await;
+    answer + &read_all(&mut stream).await
+}
+
+/// Writes raw bytes and hangs up on the sending side, in the middle of the request.
+pub(crate) async fn raw_cut(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connects");
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     read_all(&mut stream).await

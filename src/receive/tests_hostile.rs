@@ -39,7 +39,7 @@ async fn too_large_is_413() {
         assert_eq!((answer.status, answer.header("content-type")), (413, JSON.1), "{name}");
         assert!(answer.text().contains("limit"), "{}", answer.text());
     }
-    let nested = gzip(&gzip(&zeros[..1 << 20]));
+    let nested = gzip(&gzip(&zeros[..1 << 18]));
     assert_eq!(post(rig.http, "/v1/traces", &[PROTO, ("content-encoding", "gzip")], &nested).await.status, 200);
     assert_eq!(post(rig.http, "/v1/traces", &[PROTO], &zeros[..10_000]).await.status, 200);
     assert_eq!(post(rig.http, "/v1/traces", &[PROTO], &zeros[..10_001]).await.status, 413);
@@ -125,7 +125,9 @@ async fn lengths_that_lie() {
         ("chunked well", format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), &["200"], 1),
     ];
     for (name, bytes, expected, kept) in rows {
-        let answer = raw(rig.http, bytes.as_bytes()).await;
+        let cut = expected.contains(&"none");
+        let answer =
+            if cut { raw_cut(rig.http, bytes.as_bytes()).await } else { raw(rig.http, bytes.as_bytes()).await };
         assert!(expected.contains(&status(&answer)), "{name}: {answer}");
         assert_eq!(rig.seen().len(), *kept, "{name}");
     }
