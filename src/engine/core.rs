@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::exception::Failure;
 use crate::ffi::{Connection, EngineError, Library};
 use crate::pool::Lane;
+use crate::reader::Gate;
 use crate::session::Sessions;
 
 /// Who a request runs as.
@@ -32,6 +33,8 @@ pub(crate) struct Core {
     /// The database of requests that name none.
     pub database: String,
     setting_names: HashSet<String>,
+    /// What the reader may not reach.
+    pub(crate) gate: Gate,
     /// Inserts with a body.
     pub inserts: Lane,
     /// All other statements of our own.
@@ -110,7 +113,12 @@ impl Core {
             .map(|(version, timezone)| (version.to_owned(), timezone.to_owned()))
             .unwrap_or_default();
         let setting_names = lines(&mut anchor, "SELECT name FROM system.settings")?;
+        let gate = Gate::new(
+            &lines(&mut anchor, "SELECT name FROM system.functions")?,
+            &lines(&mut anchor, "SELECT name FROM system.table_functions")?,
+        );
         Ok(Arc::new(Self {
+            gate,
             killer: Killer::start(door.clone())?,
             door,
             version,

@@ -176,8 +176,9 @@ async fn start(
         gather_time: if ask.wait_end { None } else { Some(GATHER_TIME) },
     };
     let done = Arc::new(AtomicBool::new(false));
-    // An insert whose body is here whole is let through: it is short, and its sender will ask.
-    let guard = KillOnDrop { site: site.clone(), mark: mark.clone(), done: done.clone(), armed: !is_insert };
+    let unstoppable = Arc::new(AtomicBool::new(false));
+    let guard =
+        KillOnDrop { site: site.clone(), mark: mark.clone(), done: done.clone(), unstoppable: unstoppable.clone() };
     let decompress = ask.decompress;
     let source = spool
         .into_source(encoding, decompress)
@@ -191,6 +192,7 @@ async fn start(
         session,
         mark,
         done,
+        unstoppable,
         encoding: answer_encoding,
         tag: answering.tag.clone(),
         limits: site.limits.clone(),
@@ -207,12 +209,12 @@ struct KillOnDrop {
     site: Arc<Site>,
     mark: String,
     done: Arc<AtomicBool>,
-    armed: bool,
+    unstoppable: Arc<AtomicBool>,
 }
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        if self.armed && !self.done.load(Ordering::Acquire) {
+        if !self.done.load(Ordering::Acquire) && !self.unstoppable.load(Ordering::Acquire) {
             self.site.core.killer.kill(std::mem::take(&mut self.mark), self.done.clone());
         }
     }
@@ -232,7 +234,7 @@ impl Answering {
         self,
         site: &Arc<Site>,
         mut answers: Receiver<Event>,
-        mut guard: KillOnDrop,
+        guard: KillOnDrop,
     ) -> Result<Response<Body>, Failure> {
         let started = Instant::now();
         let mut format = "TabSeparated".to_owned();
@@ -256,14 +258,12 @@ impl Answering {
                     deadline = deadline.or(self.gather_time.map(|time| Instant::now() + time));
                 }
                 Some(Event::Done(progress)) => {
-                    guard.armed = false;
                     let body = Full::new(Bytes::from(gathered.concat()));
                     let body = body.map_err(|never| match never {}).boxed_unsync();
                     let summary = summary(&progress, started.elapsed());
                     return Ok(self.head(site, &format, &summary).body(body).unwrap_or_default());
                 }
                 Some(Event::Failed(Failed { failure, .. })) => {
-                    guard.armed = false;
                     return Err(failure);
                 }
                 None => {
@@ -273,7 +273,7 @@ impl Answering {
         }
         let summary = summary(&Progress::default(), started.elapsed());
         let head = self.head(site, &format, &summary);
-        let state = Streaming { gathered: gathered.into_iter(), answers, guard, cutting: false };
+        let state = Streaming { gathered: gathered.into_iter(), answers, _guard: guard, cutting: false };
         let body = StreamBody::new(stream::unfold(state, Streaming::next)).boxed_unsync();
         Ok(head.body(body).unwrap_or_default())
     }
@@ -297,7 +297,7 @@ impl Answering {
 struct Streaming {
     gathered: std::vec::IntoIter<Bytes>,
     answers: Receiver<Event>,
-    guard: KillOnDrop,
+    _guard: KillOnDrop,
     cutting: bool,
 }
 
@@ -314,12 +314,8 @@ impl Streaming {
         match self.answers.recv().await {
             Some(Event::Piece(piece)) => Some((Ok(Frame::data(piece)), self)),
             Some(Event::Begin { .. }) => None,
-            Some(Event::Done(_)) => {
-                self.guard.armed = false;
-                None
-            }
+            Some(Event::Done(_)) => None,
             Some(Event::Failed(failed)) => {
-                self.guard.armed = false;
                 self.cutting = true;
                 Some((Ok(Frame::data(failed.in_band)), self))
             }
@@ -351,7 +347,7 @@ fn authenticate(site: &Site, door: Door, given: &Credentials) -> Result<User, Fa
 
 fn body_failure(error: ReceiveError) -> Failure {
     match error {
-        ReceiveError::TooLarge(_) => Failure::new(307, "TOO_MANY_BYTES", error),
+        ReceiveError::TooLarge(_) => Failure::new(307, "TOO_MANY_BYTES", error).with_status(413),
         ReceiveError::Idle(_) => Failure::new(209, "SOCKET_TIMEOUT", error).with_status(408),
         ReceiveError::Broken(_) => Failure::new(33, "CANNOT_READ_ALL_DATA", error).with_status(400),
         ReceiveError::Spool { .. } => Failure::new(243, "NOT_ENOUGH_SPACE", error).with_status(503),
@@ -364,7 +360,7 @@ fn read_all(spool: Spool, encoding: Encoding) -> Result<Vec<u8>, Failure> {
     let damaged = |error: io::Error| Failure::new(33, "CANNOT_READ_ALL_DATA", error).with_status(400);
     let mut source = spool.into_source(encoding, false).map_err(damaged)?;
     let (form, ended) = source.read_head(FORM_BYTES_MAX).map_err(damaged)?;
-    if ended { Ok(form) } else { Err(Failure::new(307, "TOO_MANY_BYTES", "the form is too large")) }
+    if ended { Ok(form) } else { Err(Failure::new(307, "TOO_MANY_BYTES", "the form is too large").with_status(413)) }
 }
 
 fn error_response(site: &Site, failure: &Failure, query_id: &str) -> Response<Body> {

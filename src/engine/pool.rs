@@ -142,7 +142,9 @@ mod tests {
         release.send(()).unwrap();
         second.await.unwrap().unwrap();
         let (done, finished) = tokio::sync::oneshot::channel();
-        lane.place().await.unwrap().run(move || drop(done.send(7)));
+        lane.place().await.unwrap().run(move || {
+            let _ = done.send(7);
+        });
         assert_eq!(finished.await.unwrap(), 7);
     }
 }

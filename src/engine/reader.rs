@@ -1,12 +1,16 @@
 //! The outside reader: what it may run, and within which limits.
 //!
-//! Three gates, each enough for what the others miss (measured in the tests): the engine's own
-//! parser must call the text one read-only statement; the connection is `readonly=1`, which
-//! blocks table functions that reach files and networks and the overlay database; and settings
-//! from outside pass only when they cannot raise a limit.
+//! Four gates, each for what the others miss (measured in the tests): the engine's own parser must
+//! call the text one read-only statement; the connection is `readonly=1`, which blocks table
+//! functions that reach files and networks and the overlay database; names that read-only
+//! connections can still reach files through are refused; and settings from outside pass only
+//! when they can neither raise a limit nor name a file.
+
+use std::collections::HashSet;
 
 use crate::exception::Failure;
 use crate::ffi::Connection;
+use crate::statement;
 
 /// Limits of one statement of the reader.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -48,20 +52,27 @@ impl Limits {
     }
 }
 
-/// Settings that shape an answer but neither raise a limit nor reach anything; others that a
-/// client sends are dropped, as most clients send some without being asked.
-const HARMLESS_PREFIXES: &[&str] =
-    &["output_format_", "date_time_", "format_", "join_use_nulls", "use_client_time_zone"];
-const HARMLESS: &[&str] = &[
-    "extremes",
-    "session_timezone",
-    "max_block_size",
-    "limit",
-    "offset",
-    "group_by_overflow_mode",
-    "prefer_column_name_to_alias",
-    "final",
-];
+/// Settings that shape an answer but neither raise a limit nor reach a file or a network; others
+/// that a client sends are dropped, as most clients send some without being asked.
+fn is_harmless(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "date_time_output_format",
+        "extremes",
+        "final",
+        "format_csv_delimiter",
+        "format_csv_null_representation",
+        "format_tsv_null_representation",
+        "join_use_nulls",
+        "limit",
+        "max_block_size",
+        "max_bytes_to_read",
+        "max_rows_to_read",
+        "offset",
+        "session_timezone",
+    ];
+    // `output_format_schema` names a file that the engine writes.
+    NAMES.contains(&name) || (name.starts_with("output_format_") && name != "output_format_schema")
+}
 
 /// The connection's settings: the client's harmless ones, its own tighter caps, ours for the rest.
 pub(crate) fn settings(asked: Vec<(String, String)>, limits: &Limits) -> Vec<(String, String)> {
@@ -72,7 +83,7 @@ pub(crate) fn settings(asked: Vec<(String, String)>, limits: &Limits) -> Vec<(St
             // Zero means no limit in ClickHouse, so it raises.
             let wanted = value.parse::<f64>().ok().filter(|wanted| *wanted >= 1.0);
             *cap = wanted.map_or(*cap, |wanted| (*cap).min(wanted as u64));
-        } else if HARMLESS.contains(&name.as_str()) || HARMLESS_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        } else if is_harmless(&name) {
             settings.push((name, value));
         }
     }
@@ -97,15 +108,103 @@ pub(crate) fn refused() -> Failure {
     Failure::new(164, "READONLY", "reader: Not enough privileges: this user may only read").with_status(403)
 }
 
-/// Admits exactly one read-only statement.
-pub(crate) fn admit(connection: &mut Connection, sql: &[u8]) -> Result<(), Failure> {
-    let analysis = connection.classify(sql);
-    match analysis.statements {
-        0 => Err(syntax_error(connection, sql)),
-        1 if analysis.read_only => Ok(()),
-        1 => Err(refused()),
-        _ => Err(Failure::new(62, "SYNTAX_ERROR", "Multi-statements are not allowed")),
+/// What the reader may not call, besides what the engine itself refuses: the engine lets a
+/// read-only connection read any file through the function `file`, and lets DESCRIBE open any
+/// file or address through a table function (both shown by the tests).
+pub(crate) struct Gate {
+    calls: HashSet<String>,
+}
+
+/// Table functions that reach nothing but the engine itself.
+const TABLE_FUNCTIONS: &[&str] = &[
+    "format",
+    "fuzzquery",
+    "generate_series",
+    "generaterandom",
+    "generateseries",
+    "null",
+    "numbers",
+    "numbers_mt",
+    "primes",
+    "sqlstandardvalues",
+    "values",
+    "view",
+    "zeros",
+    "zeros_mt",
+];
+/// Functions that reach files or networks.
+const FUNCTIONS: &[&str] = &["file", "hascolumnintable", "catboostevaluate", "showcertificate"];
+/// Functions that ask outside models.
+const FUNCTION_PREFIX: &str = "ai";
+
+impl Gate {
+    /// `functions` and `table_functions` are all the engine has, so that those of a later engine
+    /// are refused until someone has looked at them.
+    pub(crate) fn new(functions: &[String], table_functions: &[String]) -> Self {
+        let mut calls: HashSet<String> = FUNCTIONS.iter().map(|&name| name.to_owned()).collect();
+        let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>();
+        calls.extend(lower(functions).into_iter().filter(|name| name.starts_with(FUNCTION_PREFIX)));
+        calls.extend(lower(table_functions).into_iter().filter(|name| !TABLE_FUNCTIONS.contains(&name.as_str())));
+        Self { calls }
     }
+
+    /// Admits exactly one read-only statement that reaches nothing outside.
+    pub(crate) fn admit(
+        &self,
+        connection: &mut Connection,
+        sql: &[u8],
+        params: &[(String, String)],
+    ) -> Result<(), Failure> {
+        let analysis = connection.classify(sql);
+        match analysis.statements {
+            0 => return Err(syntax_error(connection, sql)),
+            1 if analysis.read_only => {}
+            1 => return Err(refused()),
+            _ => return Err(Failure::new(62, "SYNTAX_ERROR", "Multi-statements are not allowed")),
+        }
+        self.check_names(sql)?;
+        // `{x:Identifier}` makes a name of a value.
+        let values = params.iter().map(|(_, value)| value.as_str());
+        if contains_ignoring_case(sql, b"identifier")
+            && values.into_iter().any(|value| value == OVERLAY || value.contains(['\\', '.']))
+        {
+            return Err(refused());
+        }
+        Ok(())
+    }
+
+    fn check_names(&self, sql: &[u8]) -> Result<(), Failure> {
+        let names = statement::names(sql).ok_or_else(|| refused_name(UNCLEAR))?;
+        for name in names {
+            // An escape could spell any name.
+            if name.quoted && name.text.contains(&b'\\') {
+                return Err(refused_name("an escaped name"));
+            }
+            let text = String::from_utf8_lossy(name.text);
+            let called = name.followed_by == Some(b'(') || name.applied;
+            if called && self.calls.contains(&text.to_ascii_lowercase()) {
+                return Err(refused_name(&text));
+            }
+            if text == OVERLAY && name.followed_by == Some(b'.') {
+                return Err(refused_name(&text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The engine's own database, which overlays the file system.
+pub(crate) const OVERLAY: &str = "default";
+
+const UNCLEAR: &str = "here documents, nested or open comments, or characters outside ASCII that are not in quotes";
+
+fn refused_name(name: &str) -> Failure {
+    let message = format!("reader: Not enough privileges: this user may not use {name}");
+    Failure::new(497, "ACCESS_DENIED", message)
+}
+
+fn contains_ignoring_case(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 
 /// Says what is wrong with a text that does not parse, without giving it a chance to run.

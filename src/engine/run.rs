@@ -63,6 +63,9 @@ pub(crate) struct Work {
     pub mark: String,
     /// Set when the engine has nothing of it any more.
     pub done: Arc<AtomicBool>,
+    /// Set when it shall run to its end even without its client: an insert whose body is here
+    /// whole is short, and its sender will want to know what became of it.
+    pub unstoppable: Arc<AtomicBool>,
     /// How to encode the answer.
     pub encoding: Encoding,
     /// The tag of the in-band form.
@@ -77,6 +80,7 @@ pub(crate) struct Work {
 
 /// A statement must fit in its first bytes; only an insert's data may follow.
 const HEAD_BYTES: usize = 256 << 10;
+const PIECE_BYTES: usize = 1 << 20;
 const STATEMENT_BYTES_MAX: usize = 16 << 20;
 
 struct Finished(Arc<AtomicBool>);
@@ -98,7 +102,10 @@ pub(crate) fn run(mut work: Work, events: &Sender<Event>) {
         }
     };
     let mut out = Out { events, encoder, idle: work.idle, runtime: work.runtime.clone() };
-    match answer(&mut work, &mut out) {
+    let answered = answer(&mut work, &mut out);
+    // Before the last event: a client that is told the end must not have its next query killed.
+    work.done.store(true, Ordering::Release);
+    match answered {
         Ok(progress) => out.done(progress),
         Err(Stop::Gone) => {}
         Err(Stop::Failed(failure)) => out.failed(failure, &work.tag, &work.core.version),
@@ -137,6 +144,11 @@ impl Out<'_> {
     fn send(&self, event: Event) -> Result<(), Stop> {
         let sent = self.runtime.block_on(self.events.send_timeout(event, self.idle));
         sent.map_err(|_| Stop::Gone)
+    }
+
+    /// The engine hands out whole blocks, which may be large; what waits for the client may not.
+    fn pieces(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        bytes.chunks(PIECE_BYTES).try_for_each(|piece| self.piece(piece))
     }
 
     fn piece(&mut self, bytes: &[u8]) -> Result<(), Stop> {
@@ -253,6 +265,7 @@ fn insert(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Resul
     if work.safe_method {
         return Err(Failure::new(164, "READONLY", "Cannot insert with the GET method").into());
     }
+    work.unstoppable.store(true, Ordering::Release);
     out.send(Event::Begin { format: format.to_owned() })?;
     let mut open = Open::new(work)?;
     let source = &mut work.source;
@@ -276,7 +289,8 @@ fn insert(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Resul
 fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result<Progress, Stop> {
     let mut open = Open::new(work)?;
     if work.user == User::Reader {
-        reader::admit(&mut open.kept.connection, sql)?;
+        let core = work.core.clone();
+        core.gate.admit(&mut open.kept.connection, sql, &work.ask.params)?;
     }
     out.send(Event::Begin { format: format.to_owned() })?;
     let mut begun = false;
@@ -285,14 +299,14 @@ fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result
         let mut select = match open.kept.connection.start(sql, format, &work.ask.params)? {
             Output::Stream(select) => select,
             Output::Whole(output) => {
-                out.piece(output.bytes())?;
+                out.pieces(output.bytes())?;
                 return Ok(output.progress());
             }
         };
         while let Some(chunk) = select.next()? {
             begun = true;
             add(&mut total, chunk.progress());
-            out.piece(chunk.bytes())?;
+            out.pieces(chunk.bytes())?;
         }
         Ok::<_, Stop>(total)
     })();
@@ -355,7 +369,9 @@ impl Open {
             }
         };
         if let Some(database) = &work.ask.database {
-            open.use_database(database)?;
+            // Clients name `default` without being asked; the reader means ours.
+            let overlay = work.user == User::Reader && database == reader::OVERLAY;
+            open.use_database(if overlay { &work.core.database } else { database })?;
         }
         Ok(open)
     }

@@ -33,7 +33,7 @@ pub(crate) enum Statement<'a> {
 /// Splits `text`. The text may be only the beginning of a longer one, as long as an insert's
 /// statement itself lies within it.
 pub(crate) fn split(text: &[u8]) -> Statement<'_> {
-    let mut lexer = Lexer { text, at: 0 };
+    let mut lexer = Lexer::new(text, 0);
     let first = loop {
         match lexer.next() {
             None => return Statement::Empty,
@@ -51,8 +51,54 @@ pub(crate) fn split(text: &[u8]) -> Statement<'_> {
 
 /// Whether the text begins like an insert (used to choose a lane, not to decide anything).
 pub(crate) fn looks_like_insert(text: &[u8]) -> bool {
-    let mut lexer = Lexer { text, at: 0 };
+    let mut lexer = Lexer::new(text, 0);
     lexer.next().is_some_and(|token| token.is(text, "INSERT"))
+}
+
+/// A name in a statement, with what stands around it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Name<'a> {
+    /// As written, without quotes, with escapes.
+    pub(crate) text: &'a [u8],
+    /// Whether it stood in backticks or double quotes.
+    pub(crate) quoted: bool,
+    /// The punctuation right after it.
+    pub(crate) followed_by: Option<u8>,
+    /// Whether `APPLY` or `APPLY (` stands right before it, which calls it by name.
+    pub(crate) applied: bool,
+}
+
+/// All names and keywords of a statement, in order; strings and comments are not among them.
+/// `None` for a text that this lexer and the engine's might cut differently (here documents,
+/// Unicode quotes and dashes, nested or open comments, open quotes): a gate must refuse it.
+pub(crate) fn names(text: &[u8]) -> Option<Vec<Name<'_>>> {
+    let mut lexer = Lexer::new(text, 0);
+    let mut names: Vec<Name<'_>> = Vec::new();
+    let (mut after_apply, mut after_name) = (false, false);
+    while let Some(token) = lexer.next() {
+        if !token.is_clear(text) {
+            return None;
+        }
+        let first = text[token.start];
+        if let Kind::Punctuation(mark) = token.kind {
+            if let (true, Some(name)) = (after_name, names.last_mut()) {
+                name.followed_by = Some(mark);
+            }
+            after_name = false;
+            after_apply = after_apply && mark == b'(';
+            continue;
+        }
+        after_name = token.kind == Kind::Word || first == b'`' || first == b'"';
+        if after_name {
+            let quoted = token.kind == Kind::Quoted;
+            let inside = usize::from(quoted);
+            let end = token.end.saturating_sub(inside).max(token.start + inside);
+            let text = &text[token.start + inside..end.min(text.len())];
+            names.push(Name { text, quoted, followed_by: None, applied: after_apply });
+        }
+        after_apply = token.is(text, "APPLY");
+    }
+    (!lexer.unclear).then_some(names)
 }
 
 /// The insert's parts, or `None` for one that carries no data (INSERT … SELECT).
@@ -140,7 +186,7 @@ fn data_start(text: &[u8], name_end: usize) -> usize {
 }
 
 fn split_plain(text: &[u8], first: Token) -> Statement<'_> {
-    let mut lexer = Lexer { text, at: first.end };
+    let mut lexer = Lexer::new(text, first.end);
     let (mut depth, mut end, mut format, mut ended) = (0usize, first.end, None, false);
     let mut before_is_format = false;
     while let Some(token) = lexer.next() {
@@ -180,6 +226,16 @@ struct Token {
 }
 
 impl Token {
+    /// Whether every lexer of this language would cut the token so.
+    fn is_clear(&self, text: &[u8]) -> bool {
+        let token = &text[self.start..self.end];
+        match self.kind {
+            Kind::Quoted => token.len() > 1 && token[0] != b'$' && token.last() == token.first(),
+            Kind::Word => token.is_ascii() && token[0] != b'$',
+            Kind::Punctuation(mark) => mark.is_ascii_graphic() && mark != b'\\' && mark != b'#',
+        }
+    }
+
     fn is(&self, text: &[u8], word: &str) -> bool {
         self.kind == Kind::Word && text[self.start..self.end].eq_ignore_ascii_case(word.as_bytes())
     }
@@ -188,11 +244,17 @@ impl Token {
 struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
+    /// A comment was met that another lexer might end elsewhere.
+    unclear: bool,
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
+    fn new(text: &'a [u8], at: usize) -> Self {
+        Self { text, at, unclear: false }
+    }
+
     fn peek(&self) -> Option<Token> {
-        Lexer { text: self.text, at: self.at }.next()
+        Lexer::new(self.text, self.at).next()
     }
 
     fn next(&mut self) -> Option<Token> {
@@ -224,10 +286,17 @@ impl Lexer<'_> {
             let rest = &self.text[self.at..];
             match rest {
                 [byte, ..] if byte.is_ascii_whitespace() || *byte == 0x0b => self.at += 1,
-                [b'-', b'-', ..] | [b'#', b' ' | b'!', ..] => self.skip_past(b"\n", 0),
+                [b'-', b'-', ..] => self.skip_past(b"\n", 0),
+                [b'#', b' ' | b'!', ..] => {
+                    self.unclear = true;
+                    self.skip_past(b"\n", 0);
+                }
                 [b'/', b'*', ..] => self.skip_comment(),
                 // A BOM, which ClickHouse ignores too.
-                [0xef, 0xbb, 0xbf, ..] => self.at += 3,
+                [0xef, 0xbb, 0xbf, ..] => {
+                    self.unclear = true;
+                    self.at += 3;
+                }
                 _ => return,
             }
         }
@@ -240,6 +309,7 @@ impl Lexer<'_> {
             match &self.text[self.at..] {
                 [b'/', b'*', ..] => {
                     depth += 1;
+                    self.unclear |= depth > 1;
                     self.at += 2;
                 }
                 [b'*', b'/', ..] => {
@@ -252,6 +322,7 @@ impl Lexer<'_> {
                 _ => self.at += 1,
             }
         }
+        self.unclear = true;
     }
 
     /// Backslash escapes and doubled quotes both count, in every kind of quote.
@@ -365,6 +436,47 @@ mod tests {
         }
     }
 
+    // Scenario: calls and table names in quotes, behind comments, through APPLY.
+    // Guarantee: every name is seen with what follows it; strings and comments are not names.
+    #[test]
+    fn finds_names() {
+        let shown = |text: &str| {
+            let show = |name: Name<'_>| {
+                let mut shown = String::from_utf8_lossy(name.text).into_owned();
+                shown.extend(name.quoted.then_some('"'));
+                shown.extend(name.applied.then_some('!'));
+                shown.extend(name.followed_by.map(char::from));
+                shown
+            };
+            let names = names(text.as_bytes());
+            names.map(|names| names.into_iter().map(show).collect::<Vec<_>>().join(" "))
+        };
+        for (text, expected) in [
+            ("SELECT file ('x')", "SELECT file("),
+            ("SELECT `file`/* ( */('x'), 'file('", "SELECT file\"("),
+            ("SELECT * FROM \"default\" . t -- file(", "SELECT* FROM default\". t"),
+            ("SELECT * APPLY file, * APPLY (url)", "SELECT* APPLY file!, APPLY( url!)"),
+            ("SELECT 'é' AS \"é\"", "SELECT AS é\""),
+        ] {
+            assert_eq!(shown(text).as_deref(), Some(expected), "{text}");
+        }
+        for unclear in [
+            "SELECT `",
+            "SELECT 'a",
+            "SELECT /* a",
+            "SELECT /* /* */ file('x') -- */",
+            "SELECT $ '$ ' $ '$ file('x') -- '",
+            "SELECT $$ a $$",
+            "SELECT \u{2018} ' \u{2019} file('x') \u{2018} ' \u{2019}",
+            "SELECT 1 # ' \n, file('x') -- '",
+            "SELECT \u{2212}\u{2212} ' \n file('x')",
+            "SELECT 'a\\",
+            "SELECT 1 \0 'file'",
+        ] {
+            assert_eq!(shown(unclear), None, "{unclear}");
+        }
+    }
+
     // Scenario: any bytes at all.
     // Guarantee: splitting ends, panics never, and every offset lies within the text.
     #[test]
@@ -383,6 +495,7 @@ mod tests {
                 assert!(data <= text.len());
             }
             looks_like_insert(&text);
+            names(&text);
         }
     }
 }
