@@ -41,23 +41,22 @@ function line(timeMs, service, traceId, spanId, join) {
 /** A tree of `count` spans in depth-first order, as plain rows. */
 function tree(id, count, depthMax, startMs) {
   const rows = [];
-  const grow = (parent, depth, start, duration, service) => {
-    if (rows.length >= count) return;
+  const whole = count > 1000 ? 92_000_000 : 842_300;
+  const grow = (parent, depth, start, duration, service, budget, critical) => {
     const at = rows.length;
-    rows.push({ id: hex(16), parent, depth, service, name: pickOf(OPERATIONS[service]), kind: parent < 0 ? 2 : 1 + int(5), start, duration, status: random() < 0.02 ? 2 : random() < 0.3 ? 1 : 0, logs: random() < 0.35 ? 1 + int(3) : 0, critical: parent < 0 ? 1 : 0 });
-    if (depth >= depthMax) return;
-    const children = 1 + int(depth === 0 ? Math.max(5, count / 400) : 5);
+    rows.push({ id: hex(16), parent, depth, service, name: pickOf(OPERATIONS[service]), kind: parent < 0 ? 2 : 1 + int(5), start, duration, status: random() < 0.02 ? 2 : random() < 0.3 ? 1 : 0, logs: random() < 0.35 ? 1 + int(3) : 0, critical });
+    let left = budget - 1;
+    if (left <= 0) return;
+    const children = depth >= depthMax ? left : Math.min(left, depth === 0 ? Math.max(6, Math.ceil(count / 400)) : 2 + int(4));
     const lane = duration / children;
-    for (let c = 0; c < children && rows.length < count; c++) {
+    for (let c = 0; c < children; c++) {
+      const mine = c === children - 1 ? left : Math.max(1, Math.round((left / (children - c)) * (0.5 + random())));
       const wait = random() * lane * 0.3;
-      const first = rows.length;
-      grow(at, depth + 1, start + c * lane + wait, Math.max(2, (lane - wait) * (0.4 + random() * 0.6)), random() < 0.45 ? service : pickOf(SERVICES));
-      if (rows[at].critical && c === children - 1 && rows[first]) rows[first].critical = 1;
+      grow(at, depth + 1, start + c * lane * 0.97 + wait, Math.max(2, (lane - wait) * (0.5 + random() * 0.5)), random() < 0.45 ? service : pickOf(SERVICES), Math.min(mine, left - (children - c - 1)), critical && c === children - 1 ? 1 : 0);
+      left -= Math.min(mine, left - (children - c - 1));
     }
   };
-  let at = 0;
-  const whole = count > 1000 ? 92_000_000 : 842_300;
-  while (rows.length < count && at++ < 1000) grow(rows.length === 0 ? -1 : 0, rows.length === 0 ? 0 : 1, rows.length === 0 ? 0 : random() * whole * 0.9, rows.length === 0 ? whole : whole * 0.05, rows.length === 0 ? "frontend" : pickOf(SERVICES));
+  grow(-1, 0, 0, whole, "frontend", count, 1);
   return { id, startMs, durationUs: whole, rows };
 }
 
@@ -85,7 +84,7 @@ const summaries = Array.from({ length: 350 }, (_, i) => {
     duration_ns: ns(t ? t.durationUs / 1000 : Math.exp(random() * 7) * (random() < 0.06 ? 20 : 1)), spans: t?.rows.length ?? 1 + int(60), errors: t ? t.rows.filter((r) => r.status === 2).length : random() < 0.12 ? 1 + int(4) : 0, logs: t?.lines.length ?? int(40), services, complete: i !== 3 && random() > 0.04,
   };
 });
-const logLines = Array.from({ length: 3000 }, (_, i) => line(now - (i * HOUR) / 3000 - random() * 900, pickOf(SERVICES), random() < 0.7 ? summaries[int(300)].trace_id : null, null, "own"));
+const logLines = Array.from({ length: 3000 }, (_, i) => line(now - ((i + 260 * Math.sin(i / 130)) * HOUR) / 3000 - random() * 900, pickOf(SERVICES), random() < 0.7 ? summaries[int(300)].trace_id : null, null, "own"));
 logLines[2].body = EVIL;
 logLines[4].body = `java.lang.IllegalStateException: order 9f31 is closed\n${"\tat com.shop.Order.close(Order.java:88)\n".repeat(14)}`;
 

@@ -1,5 +1,4 @@
 // Runs every src/**/*.test.ts with Node's own test runner, after Vite has turned the TypeScript into plain modules.
-// UPDATE=1 rewrites the expected texts under src/**/expected/ instead of comparing (see src/kit/expect.ts).
 import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";

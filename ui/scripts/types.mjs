@@ -51,7 +51,7 @@ export function generate(openapi) {
   return `${HEADER}\n${parts.join("\n")}`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[1]?.endsWith("types.mjs")) {
   const places = ["../openapi.json", "../../schemas/openapi.json"].map((p) => fileURLToPath(new URL(p, import.meta.url)));
   const source = places.find(existsSync);
   const target = fileURLToPath(new URL("../src/api/types.gen.ts", import.meta.url));

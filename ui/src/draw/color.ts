@@ -3,8 +3,8 @@
  * for every person; red is left out of that palette, because red means error and nothing else.
  */
 
-/** Hues in degrees (OKLCH), none within 35 of the error red at 25 and spaced to be told apart. */
-const HUES = [68, 88, 112, 135, 152, 168, 184, 200, 218, 236, 252, 268, 284, 300, 318, 334];
+/** Hues in degrees (OKLCH), spaced to be told apart; none near the error red (25) or the warning amber (80). */
+const HUES = [105, 120, 135, 150, 166, 182, 198, 215, 232, 248, 264, 280, 296, 312, 328];
 
 /** FNV-1a, 32 bits. */
 export function hash(text: string): number {

@@ -12,7 +12,16 @@ export function durationTicks(from: number, to: number, width: number, gap = 110
   const step = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough)!;
   const out: Tick[] = [];
   for (let k = Math.ceil(from / step - 1e-9); k * step <= to + step * 1e-6; k++) out.push({ x: ((k * step - from) / span) * width, label: formatUs(round(k * step)) });
-  return out;
+  // Zoomed in far from the start, three digits no longer tell neighbours apart.
+  const alike = new Set(out.map((t) => t.label)).size < out.length;
+  return alike ? out.map((t) => ({ x: t.x, label: preciseUs(from + (t.x / width) * span, step, to) })) : out;
+}
+
+/** In the unit that suits the axis' end, with as many decimals as the step needs. */
+function preciseUs(us: number, step: number, end: number): string {
+  const [unit, name] = end < 1000 ? [1, "µs"] : end < 1e6 ? [1e3, "ms"] : [1e6, "s"];
+  const decimals = Math.min(9, Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9)));
+  return `${(us / unit).toFixed(decimals)} ${name}`;
 }
 
 const round = (n: number) => Math.round(n * 1000) / 1000;

@@ -20,8 +20,10 @@ export function scatterFrame(dots: Dot[], window: { fromMs: number; toMs: number
   let low = Infinity;
   let high = 0;
   for (const d of dots) {
-    low = Math.min(low, Math.max(1, d.durationUs));
-    high = Math.max(high, Math.max(1, d.durationUs));
+    // Durations of nothing (log lines alone) lie on the axis and do not stretch it.
+    if (d.durationUs < 1e-3) continue;
+    low = Math.min(low, d.durationUs);
+    high = Math.max(high, d.durationUs);
   }
   if (!(high > 0)) [low, high] = [1e3, 1e6];
   const [a, b] = [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)];

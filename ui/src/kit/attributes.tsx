@@ -7,9 +7,15 @@ export function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }
 
+/** Short lists and maps stay on one line. */
+function jsonText(value: unknown): string {
+  const short = JSON.stringify(value);
+  return short.length <= 60 ? short.replace(/([,:])(?=["\d[{tfn-])/g, "$1 ") : JSON.stringify(value, null, 2);
+}
+
 export function Value({ value }: { value: unknown }) {
   if (value === null || value === undefined) return <span class="v-null">empty</span>;
-  if (typeof value === "object") return <code class="v-json"><pre>{JSON.stringify(value, null, 2)}</pre></code>;
+  if (typeof value === "object") return <code class="v-json"><pre>{jsonText(value)}</pre></code>;
   if (typeof value === "string") return <span>{value === "" ? <i class="v-null">empty text</i> : value}</span>;
   return <span class={`v-${typeof value}`}>{String(value)}</span>;
 }

@@ -3,6 +3,8 @@ import { useEffect, useRef } from "preact/hooks";
 import { allCommands, helpOpen } from "../state/commands";
 import { Icon } from "./icons";
 
+const SHORT: Record<string, string> = { ArrowDown: "↓", ArrowUp: "↑", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc" };
+
 export function Help() {
   const sheet = useRef<HTMLDialogElement>(null);
   const open = helpOpen.value;
@@ -25,7 +27,7 @@ export function Help() {
                 {commands.filter((c) => c.group === g).map((c) => (
                   <li key={c.id}>
                     <span>{c.text}</span>
-                    <span class="row">{c.keys.map((k) => k.split(" ").map((one) => <kbd key={one}>{one}</kbd>))}</span>
+                    <span class="row">{c.keys.map((k) => k.split(" ").map((one) => <kbd key={one}>{SHORT[one] ?? one}</kbd>))}</span>
                   </li>
                 ))}
               </ul>

@@ -28,10 +28,13 @@ export function useSize(ref: RefObject<HTMLElement | null>): Size {
   return size;
 }
 
+/** No browser draws larger ones. */
+const CANVAS_PX_MAX = 16_384;
+
 /** Sets the canvas to device pixels and gives a context that counts in CSS pixels. */
 export function context(canvas: HTMLCanvasElement, size: Size): CanvasRenderingContext2D | null {
   const scale = devicePixelRatio || 1;
-  const [w, h] = [Math.round(size.width * scale), Math.round(size.height * scale)];
+  const [w, h] = [Math.round(size.width * scale), Math.round(size.height * scale)].map((n) => Math.min(n, CANVAS_PX_MAX)) as [number, number];
   if (canvas.width !== w) canvas.width = w;
   if (canvas.height !== h) canvas.height = h;
   const ctx = canvas.getContext("2d");

@@ -15,6 +15,7 @@ import { formatMs, nsToMs } from "../../state/time";
 const BARS = 90;
 const LEFT = 52;
 const FOOT = 18;
+const HEAD = 20;
 const WIDE_MS = 60 * 86_400_000;
 
 interface Shown { buckets: HistogramBucket[]; fromMs: number; toMs: number; stepMs: number; partial: string | null }
@@ -34,9 +35,14 @@ async function load(filter: LogFilter, window: { fromMs: number; toMs: number },
   return { buckets: filled, ...window, stepMs, partial: answer.partial ? (answer.partial_reason ?? "the count was cut short") : null };
 }
 
-export function LogHistogram({ filter, onSelect }: { filter: LogFilter; onSelect(fromMs: number, toMs: number): void }) {
+export function LogHistogram({ filter, quiet, onSelect }: {
+  filter: LogFilter;
+  /** The list below already tells of the same trouble. */
+  quiet: boolean;
+  onSelect(fromMs: number, toMs: number): void;
+}) {
   const answer = useLoad<Shown>(`${turn.value} ${JSON.stringify(filter)}`, (signal) => load(filter, windowMs.peek(), signal));
-  if (answer.error && !answer.data) return <TroubleNote error={answer.error} retry={answer.reload} />;
+  if (answer.error && !answer.data) return quiet ? null : <TroubleNote error={answer.error} retry={answer.reload} />;
   return (
     <>
       <Chart data={answer.data} onSelect={onSelect} />
@@ -52,7 +58,7 @@ function Chart({ data, onSelect }: { data: Shown | null; onSelect(fromMs: number
   const [brush, setBrush] = useState<[number, number] | null>(null);
   const [hover, setHover] = useState<number | null>(null);
   const frame = useMemo<BarFrame>(() => ({
-    width: Math.max(1, size.width - LEFT), height: Math.max(1, size.height - FOOT - 6),
+    width: Math.max(1, size.width - LEFT), height: Math.max(1, size.height - FOOT - HEAD),
     fromMs: data?.fromMs ?? 0, toMs: data?.toMs ?? 1, stepMs: data?.stepMs ?? 1, max: niceMax(Math.max(1, ...(data?.buckets ?? []).map(bucketTotal))),
   }), [data, size]);
   const colors = palette.value;
@@ -62,7 +68,7 @@ function Chart({ data, onSelect }: { data: Shown | null; onSelect(fromMs: number
   useEffect(() => {
     const ctx = canvas.current && context(canvas.current, size);
     if (!ctx || size.width === 0) return;
-    ctx.translate(LEFT, 6);
+    ctx.translate(LEFT, HEAD);
     ctx.font = `11px ${colors.font}`;
     ctx.fillStyle = colors["text-faint"];
     ctx.fillRect(0, frame.height, frame.width, 1);

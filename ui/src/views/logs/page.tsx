@@ -48,7 +48,7 @@ export function LogsPage() {
     <main class="page logs-page">
       <h1 class="sr">Logs</h1>
       <LogFilters filter={filter} order={order} />
-      <LogHistogram filter={filter} onSelect={(fromMs, toMs) => setParams({ from: isoTime(fromMs), to: isoTime(toMs) })} />
+      <LogHistogram filter={filter} quiet={pages.error !== null} onSelect={(fromMs, toMs) => setParams({ from: isoTime(fromMs), to: isoTime(toMs) })} />
       {pages.error && pages.data && <TroubleNote error={pages.error} retry={pages.reload} />}
       <PartialNote reason={pages.data?.partial} />
       <div class={`lines ${pages.loading ? "busy" : ""}`}>

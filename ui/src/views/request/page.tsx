@@ -207,12 +207,12 @@ function Head({ trace, index }: { trace: Trace; index: LogIndex | null }) {
         <CopyButton text={() => toMarkdown(trace, index, location.href)} title="Copy as Markdown, for an issue or an assistant">Markdown</CopyButton>
       </div>
       <div class="row wrap soft facts-line">
-        <b>{formatUs(trace.durationUs)}</b>
+        {trace.count > 0 && <b>{formatUs(trace.durationUs)}</b>}
         <span title={formatNs(trace.startNs, zone.value)}>{formatNs(trace.startNs, zone.value).slice(0, 23)} <span class="faint">{formatAgo(start, Date.now())}</span></span>
         <span>{trace.totalSpans.toLocaleString("en-US")} {trace.totalSpans === 1 ? "span" : "spans"}</span>
         {errors > 0 && <span class="bad">{errors.toLocaleString("en-US")} {errors === 1 ? "error" : "errors"}</span>}
         <span>{trace.totalLogs.toLocaleString("en-US")} log {trace.totalLogs === 1 ? "line" : "lines"}</span>
-        <span>{trace.services.length} {trace.services.length === 1 ? "service" : "services"}</span>
+        {trace.services.length > 0 && <span>{trace.services.length} {trace.services.length === 1 ? "service" : "services"}</span>}
         {trace.problems.length > 0 && <button type="button" class="link warn" onClick={() => setParams({ tab: "problems", panel: null }, true)}>{trace.problems.length === 1 ? trace.problems[0]!.code.replaceAll("_", " ") : `${trace.problems.length} problems`}</button>}
       </div>
     </header>
@@ -297,8 +297,8 @@ function parseZoom(text: string | null, whole: number): Window {
 /** The time axis ends where the last span does, or shortly after with the log lines that still followed. */
 function wholeUs(trace: Trace, logUs: Float64Array): number {
   const last = logUs.length > 0 ? logUs[logUs.length - 1]! : 0;
-  if (trace.count === 0) return Math.max(1, trace.durationUs, last);
-  return Math.max(1, trace.durationUs, last <= trace.durationUs * 1.5 ? last : 0);
+  if (trace.count === 0) return Math.max(1, trace.durationUs, last * 1.02);
+  return Math.max(1, trace.durationUs, last > trace.durationUs && last <= trace.durationUs * 1.5 ? last * 1.02 : 0);
 }
 
 function around(trace: Trace, row: number, whole: number): Window {

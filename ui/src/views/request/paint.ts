@@ -31,9 +31,9 @@ export function paintRows(ctx: CanvasRenderingContext2D, scene: Scene): void {
   const { view } = scene.layout;
   ctx.textBaseline = "middle";
   grid(ctx, scene);
-  for (const shape of layoutRows(scene.layout)) paintRow(ctx, scene, shape);
   ctx.fillStyle = scene.colors.line;
   ctx.fillRect(view.nameWidth - 1, 0, 1, view.height);
+  for (const shape of layoutRows(scene.layout)) paintRow(ctx, scene, shape);
   if (scene.brush) brush(ctx, scene.brush, view, scene.colors);
 }
 
@@ -124,7 +124,9 @@ function spanName(ctx: CanvasRenderingContext2D, { colors, layout: { trace, view
   if (right - x > 12) ctx.fillText(fit(ctx, trace.names[trace.name[i]!] || "unnamed", right - x), x, s.y + MIDDLE);
 }
 
-function logRow(ctx: CanvasRenderingContext2D, { colors, layout: { view, logUs } }: Scene, s: RowShape, line: LogLine): void {
+/** A line's text runs over the whole row, because there it can be read; its moment is a diamond, or a pin where the text passes. */
+function logRow(ctx: CanvasRenderingContext2D, scene: Scene, s: RowShape, line: LogLine): void {
+  const { colors, layout: { view, logUs } } = scene;
   const severity = severityOf(line.severity_number, line.severity);
   const color = colors[`sev-${severity}`];
   const bad = severity === "error" || severity === "fatal";
@@ -132,21 +134,32 @@ function logRow(ctx: CanvasRenderingContext2D, { colors, layout: { view, logUs }
   ctx.fillStyle = color;
   ctx.fillRect(x, s.y + 7, 3, ROW_PX - 14);
   x += 9;
-  ctx.font = `11.5px ${colors.mono}`;
-  ctx.fillStyle = bad ? colors.error : severity === "warn" ? colors.warn : colors["text-soft"];
-  ctx.globalAlpha = line.join === "placed" ? 0.75 : 1;
-  const text = `${line.join && line.join !== "own" ? `[${line.join}] ` : ""}${bodyText(line).slice(0, 600).replace(/\s+/g, " ")}`;
-  ctx.fillText(fit(ctx, text, view.nameWidth - 8 - x), x, s.y + MIDDLE);
-  ctx.globalAlpha = 1;
-  if (!s.bar) return;
-  diamond(ctx, s.bar.x, s.y + MIDDLE, 3.5, color, line.join === "placed");
   ctx.font = `11px ${colors.font}`;
   ctx.fillStyle = colors["text-faint"];
+  ctx.textAlign = "right";
   const label = formatUs(logUs[s.ref]!);
-  const room = view.width - s.bar.x > ctx.measureText(label).width + 12;
-  ctx.textAlign = room ? "left" : "right";
-  ctx.fillText(label, s.bar.x + (room ? 8 : -8), s.y + MIDDLE);
+  ctx.fillText(label, view.width - 6, s.y + MIDDLE);
   ctx.textAlign = "left";
+  const room = view.width - ctx.measureText(label).width - 18 - x;
+  ctx.font = `11.5px ${colors.mono}`;
+  ctx.fillStyle = bad ? colors.error : severity === "warn" ? colors.warn : colors["text-soft"];
+  const text = `${line.join && line.join !== "own" ? `[${line.join}] ` : ""}${bodyText(line).slice(0, 600).replace(/\s+/g, " ")}`;
+  const shown = fit(ctx, text, room);
+  ctx.fillText(shown, x, s.y + MIDDLE);
+  if (!s.bar) return;
+  const covered = s.bar.x < x + ctx.measureText(shown).width + 8;
+  if (covered) pin(ctx, s.bar.x, s.y, color);
+  else diamond(ctx, s.bar.x, s.y + MIDDLE, 4, color, line.join === "placed");
+}
+
+/** A moment that lies under the text: a mark at the row's upper edge, clear of the letters. */
+function pin(ctx: CanvasRenderingContext2D, x: number, y: number, color: string): void {
+  ctx.fillStyle = color;
+  ctx.beginPath();
+  ctx.moveTo(x - 4, y);
+  ctx.lineTo(x + 4, y);
+  ctx.lineTo(x, y + 5);
+  ctx.fill();
 }
 
 function noteRow(ctx: CanvasRenderingContext2D, { colors, layout: { view } }: Scene, s: RowShape, text: string, color: string): void {

@@ -52,6 +52,7 @@ function Overview({ trace, onSpan }: { trace: Trace; onSpan(row: number): void }
   const totals = serviceTotals(trace);
   const errors: number[] = [];
   for (let i = 0; i < trace.count && errors.length < 30; i++) if (trace.status[i] === 2) errors.push(i);
+  if (trace.count === 0) return <p class="faint hint">No span with this trace id is stored: only log lines carry it. The sender may not export traces, or its spans were not sampled or have not arrived yet.</p>;
   return (
     <div class="details">
       <section>
@@ -63,8 +64,8 @@ function Overview({ trace, onSpan }: { trace: Trace; onSpan(row: number): void }
               <tr key={t.service}>
                 <td><ServiceName name={trace.services[t.service]!} /></td>
                 <td class="num">{formatCount(t.spans)}</td>
-                <td class={`num ${t.errors ? "bad" : "faint"}`}>{t.errors || "–"}</td>
-                <td class="num">{t.logs || <span class="faint">–</span>}</td>
+                <td class={`num ${t.errors ? "bad" : "faint"}`}>{t.errors ? formatCount(t.errors) : "–"}</td>
+                <td class="num">{t.logs ? formatCount(t.logs) : <span class="faint">–</span>}</td>
               </tr>
             ))}
           </tbody>

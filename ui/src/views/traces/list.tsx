@@ -1,6 +1,6 @@
 /** The requests found, one line each. The whole line is a link, so that it opens in a new tab like any other. */
 import type { TraceSummary } from "../../api/types.gen";
-import { formatCount } from "../../draw/scale";
+import { formatCount, logPosition } from "../../draw/scale";
 import { serviceColor } from "../../draw/color";
 import { Dot } from "../../kit/service";
 import { isDark } from "../../state/prefs";
@@ -12,6 +12,9 @@ const DOTS_MAX = 7;
 
 export function TraceList({ traces, selected }: { traces: TraceSummary[]; selected: number }) {
   const longest = traces.reduce((max, t) => Math.max(max, Number(t.duration_ns)), 1);
+  const shortest = traces.reduce((min, t) => Math.min(min, Number(t.duration_ns) || min), longest);
+  // Logarithmic, because one slow request would make all others a dot.
+  const share = (ns: number) => (ns <= 0 ? 0 : 4 + 96 * logPosition(ns, shortest / 2, longest));
   const now = Date.now();
   return (
     <div class="traces">
@@ -29,8 +32,8 @@ export function TraceList({ traces, selected }: { traces: TraceSummary[]; select
             <span class="cut soft">{t.root_operation}</span>
             {!t.complete && <span class="tag warn" title="Spans of this request are missing: not yet arrived, not sent, or refused">incomplete</span>}
           </span>
-          <span class="took">
-            <i style={{ width: `${Math.max(1, (Number(t.duration_ns) / longest) * 100)}%`, background: serviceColor(t.root_service, isDark.value) }} />
+          <span class="took" title="The bar is logarithmic">
+            <i style={{ width: `${share(Number(t.duration_ns))}%`, background: serviceColor(t.root_service, isDark.value) }} />
             <span>{formatDurationNs(t.duration_ns)}</span>
           </span>
           <span class="num">{formatCount(t.spans)}</span>

@@ -1,0 +1,228 @@
+// Opens the built pages in a real browser against scripts/mock.mjs, under a base path and the strict CSP, and works with them:
+// keys, drags, links, hostile texts, empty, failing and slow servers, a request of 100,000 spans. `npm run build` first.
+// Without chromium it says so and ends with code 3: not run is not passed. `--shots DIR` keeps a picture of every step.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { chromium, launch } from "./browser.mjs";
+
+if (!chromium) {
+  console.log("not run: no chromium found (Debian: apt-get install chromium, or set CHROMIUM)");
+  process.exit(3);
+}
+const shots = process.argv.includes("--shots") ? process.argv[process.argv.indexOf("--shots") + 1] : null;
+if (shots) mkdirSync(shots, { recursive: true });
+
+const mocks = [];
+function mock(...options) {
+  const child = spawn(process.execPath, [fileURLToPath(new URL("./mock.mjs", import.meta.url)), "--port", "0", ...options], { stdio: ["ignore", "pipe", "inherit"] });
+  mocks.push(child);
+  return new Promise((done) => child.stdout.once("data", (line) => done(String(line).trim())));
+}
+
+const TRACE = "4bf92f3577b34da6a3ce929d0e0e47";
+const full = await mock("--base", "/deep/prefix/");
+const empty = await mock("--scenario", "empty");
+const failing = await mock("--scenario", "error");
+const slow = await mock("--scenario", "slow");
+
+let passed = 0;
+async function check(name, run, { dark = false, width = 1440, faults = [] } = {}) {
+  const b = await launch({ dark, width, height: 900 });
+  try {
+    await run(b);
+    const unexpected = b.faults.filter((f) => !faults.some((known) => f.includes(known)));
+    assert.deepEqual(unexpected, [], "the console stays silent");
+    assert.notEqual(await b.run("document.title"), "owned", "hostile text stays text");
+    if (shots) await b.shot(`${shots}/${name.replace(/\W+/g, "-")}.png`);
+    passed++;
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    console.log(`FAIL ${name}\n     ${error.message}`);
+    if (shots) await b.shot(`${shots}/failed-${name.replace(/\W+/g, "-")}.png`);
+    process.exitCode = 1;
+  } finally {
+    await b.close();
+  }
+}
+
+const text = (b) => b.run("document.body.innerText");
+const url = (b) => b.run("location.pathname + location.search");
+const ink = (selector) => `(() => { const c = document.querySelector(${JSON.stringify(selector)}); if (!c || !c.width) return 0; const d = c.getContext("2d").getImageData(0, 0, c.width, Math.min(c.height, 600)).data; let n = 0; for (let i = 3; i < d.length; i += 4) if (d[i]) n++; return n; })()`;
+
+try {
+  await check("traces: list, keys, filter, back", async (b) => {
+    await b.open(`${full}traces`);
+    await b.until("document.querySelectorAll('a.trace-row').length === 100");
+    assert.ok((await b.run(ink(".scatter canvas"))) > 500);
+    await b.key("j");
+    await b.key("j");
+    assert.equal(await b.run("document.querySelector('.trace-row.at').id"), "trace-1");
+    await b.key("e");
+    await b.until("location.search.includes('status=error')");
+    await b.run("history.back()");
+    await b.until("!location.search.includes('status')");
+    await b.until("document.querySelectorAll('a.trace-row').length === 100");
+    await b.key("m");
+    await b.until("document.querySelectorAll('a.trace-row').length === 200");
+    await b.key("?");
+    assert.ok(await b.run("document.querySelector('dialog').open"));
+    await b.key("Escape");
+    await b.key("Enter");
+    await b.until("location.pathname.startsWith('/deep/prefix/trace/')");
+  });
+
+  await check("traces: drag over the dots narrows the search", async (b) => {
+    await b.open(`${full}traces`);
+    await b.until("document.querySelectorAll('a.trace-row').length > 0");
+    await b.mouse([500, 115], [800, 180], [1100, 225]);
+    await b.until("location.search.includes('min_duration=') && /from=\\d{4}-/.test(location.search)");
+  });
+
+  await check("traces: a partial answer says so", async (b) => {
+    await b.open(`${full}traces?attr=user.id%3D7`);
+    await b.until("document.querySelector('.note')?.innerText.includes('stopped after 10 s')");
+  });
+
+  await check("request: rows, choice, details, link", async (b) => {
+    await b.open(`${full}trace/${TRACE}01`);
+    await b.until("document.querySelector('.wf-scroll canvas')?.height > 300");
+    await b.sleep(300);
+    assert.ok((await b.run(ink(".wf-scroll canvas"))) > 3000);
+    await b.key("e");
+    await b.key("Enter");
+    await b.until("document.querySelector('.details .message')");
+    await b.until("location.search.includes('span=')");
+    assert.match(await text(b), /PaymentError[\s\S]*card declined/);
+    const there = await url(b);
+    await b.key("l");
+    await b.until("location.search.includes('logs=ticks')");
+    await b.key("+");
+    await b.until("location.search.includes('zoom=')");
+    await b.key("z");
+    await b.until("!location.search.includes('zoom=')");
+    await b.open(new URL(there, full).href);
+    await b.until("document.querySelector('.details .message')");
+  });
+
+  await check("request: find inside, next match, log line", async (b) => {
+    await b.open(`${full}trace/${TRACE}01`);
+    await b.until("document.querySelector('.wf-scroll canvas')?.height > 300");
+    await b.key("f");
+    await b.type("payment refused");
+    await b.until("Number(document.querySelector('.hits')?.innerText) > 0");
+    await b.key("Enter");
+    await b.until("location.search.includes('line=') && document.querySelector('.panel .log-more')");
+    assert.match(await text(b), /payment refused: card expired/);
+  });
+
+  await check("request: drag zooms, click chooses", async (b) => {
+    await b.open(`${full}trace/${TRACE}01`);
+    await b.until("document.querySelector('.wf-scroll canvas')?.height > 300");
+    await b.mouse([500, 400], [600, 400], [800, 410]);
+    await b.until("/zoom=[\\d.]+-[\\d.]+/.test(location.search)");
+    await b.mouse([120, 240]);
+    await b.until("location.search.includes('span=')");
+    await b.until("document.querySelector('.details .attrs')");
+  });
+
+  await check("request: 100,000 spans", async (b) => {
+    await b.open(`${full}trace/${TRACE}02`);
+    await b.until("document.querySelector('.wf-scroll canvas')?.height > 300", 30_000);
+    const shown = Math.round(await b.run("performance.now()"));
+    await b.run("document.querySelector('.wf-scroll').scrollTop = 1e7");
+    await b.sleep(200);
+    assert.ok((await b.run(ink(".wf-scroll canvas"))) > 3000, "the end of the list is drawn");
+    assert.ok((await b.run("document.querySelector('.wf-scroll canvas').height")) < 2000, "the canvas is as large as the screen, not as the list");
+    assert.ok((await b.run("document.querySelectorAll('*').length")) < 900, "few elements");
+    const timed = async (expression) => Math.round(await b.run(`(async () => { const t = performance.now(); ${expression}; await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame); return performance.now() - t; })()`));
+    const key = (k) => `dispatchEvent(new KeyboardEvent("keydown", { key: ${JSON.stringify(k)}, bubbles: true }))`;
+    const took = { "scroll by a page": await timed("document.querySelector('.wf-scroll').scrollTop -= 600"), "next row": await timed(key("j")), "collapse a level": await timed(key("{")), "expand all": await timed(key("x")), "next error": await timed(key("e")) };
+    console.log(`     shown ${shown} ms after navigation; ${Object.entries(took).map(([k, v]) => `${k} ${v} ms`).join(", ")} (two frames included; printed, not judged)`);
+  }, { dark: true });
+
+  await check("request: log lines only", async (b) => {
+    await b.open(`${full}trace/${TRACE}03`);
+    await b.until("document.body.innerText.includes('Log lines without spans')");
+    assert.match(await text(b), /only log lines carry it/i);
+  });
+
+  await check("request: unknown id", async (b) => {
+    await b.open(`${full}trace/abcdef`);
+    await b.until("document.body.innerText.includes('No request with this trace id')");
+  }, { faults: ["404"] });
+
+  await check("logs: search, open, to the request", async (b) => {
+    await b.open(`${full}logs`);
+    await b.until("document.querySelectorAll('.log').length > 10");
+    assert.ok((await b.run("document.querySelectorAll('.log').length")) < 90, "only what is on screen is rendered");
+    await b.key("/");
+    await b.type("payment");
+    await b.key("Enter");
+    await b.until("location.search.includes('query=payment') && document.querySelector('.log mark')");
+    await b.run("document.activeElement.blur()");
+    await b.key("j");
+    await b.key("Enter");
+    await b.until("document.querySelector('.log-more') && location.search.includes('line=')");
+    const links = await b.run("[...document.querySelectorAll('.log-more a')].map((a) => a.getAttribute('href'))");
+    for (const l of links) assert.match(l, /trace\/[0-9a-f]{32}/, "no dead link");
+    await b.mouse([400, 180], [500, 180], [700, 180]);
+    await b.until("/from=\\d{4}-/.test(location.search)");
+  });
+
+  await check("logs: the end of the list loads more", async (b) => {
+    await b.open(`${full}logs`);
+    await b.until("document.querySelectorAll('.log').length > 10");
+    await b.run("document.querySelector('.vlist').scrollTop = 1e6");
+    await b.until("/[4-9]00 lines/.test(document.querySelector('.foot').innerText)");
+  });
+
+  await check("ingest: counts, addresses, ledger filter", async (b) => {
+    await b.open(`${full}ingest`);
+    await b.until("document.querySelectorAll('.ledger tbody tr').length > 5");
+    assert.match(await text(b), /exactly once[\s\S]*127\.0\.0\.1:4318/);
+    await b.run("document.querySelector('.ledger tbody button').click()");
+    await b.until("location.search.includes('sender=')");
+  }, { dark: true });
+
+  for (const page of ["traces", "logs", "ingest"]) {
+    await check(`${page}: nothing has arrived`, async (b) => {
+      await b.open(`${empty}${page}`);
+      await b.until("document.querySelector('.codebox')?.innerText.includes('OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318')");
+    });
+    await check(`${page}: the server fails`, async (b) => {
+      await b.open(`${failing}${page}`);
+      await b.until("document.querySelector('[role=alert]')?.innerText.includes('the store has been down for 12 s')");
+    }, { faults: ["503"] });
+    await check(`${page}: the server is slow`, async (b) => {
+      await b.open(`${slow}${page}`);
+      await b.until("document.querySelector('.bones')");
+    });
+    await check(`${page}: narrow`, async (b) => {
+      await b.open(`${full}${page}`);
+      await b.until("document.querySelector('.trace-row, .log, .ledger tr')");
+      await b.sleep(200);
+      assert.ok(await b.run("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out");
+    }, { width: 420 });
+  }
+  await check("request: narrow", async (b) => {
+    await b.open(`${full}trace/${TRACE}01?tab=span`);
+    await b.until("document.querySelector('.wf-scroll canvas')?.height > 100");
+    await b.sleep(200);
+    assert.ok(await b.run("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out");
+  }, { width: 420 });
+
+  await check("preferences outlive the page, links do not change them", async (b) => {
+    await b.open(`${full}traces`);
+    await b.until("document.querySelector('.trace-row')");
+    await b.key("D");
+    await b.key("U");
+    await b.open(`${full}logs?from=now-6h`);
+    await b.until("document.documentElement.dataset.theme === 'dark'");
+    assert.deepEqual(await b.run("(({ theme, zone }) => [theme, zone])(JSON.parse(localStorage.getItem('hypocenter.prefs')))"), ["dark", "utc"]);
+  });
+  console.log(`${passed} passed${process.exitCode ? ", some failed" : ""}`);
+} finally {
+  for (const m of mocks) m.kill();
+}
