@@ -20,6 +20,7 @@ pub mod traces;
 pub mod window;
 
 pub use bounds::Bounds;
+pub use clickhouse::Client;
 pub use error::AskError;
 pub use match_log::{LogMatch, Term};
 pub use match_span::{SpanMatch, TraceMatch};
