@@ -278,7 +278,10 @@ mod tests {
         Token { secret, name: name.into(), may_read, may_write, tenant: tenant.map(Into::into) }
     }
 
-    fn check_rows(access: &Access, rows: &[(Purpose, &[(&'static str, &str)], &str)]) {
+    // Purpose, header lines, and `name@tenant` or the error's code.
+    type Row<'a> = (Purpose, &'a [(&'static str, &'a str)], &'a str);
+
+    fn check_rows(access: &Access, rows: &[Row<'_>]) {
         for (purpose, lines, expected) in rows {
             let mut headers = HeaderMap::new();
             for (name, value) in *lines {
@@ -379,21 +382,22 @@ mod tests {
     // Guarantee: each is refused with a sentence; the secret is not in it.
     #[test]
     fn dangerous_configurations_are_refused() {
-        let with = |edit: &dyn Fn(&mut Vec<Token>)| {
+        let with = |edit: fn(&mut Vec<Token>)| {
             let mut tokens = vec![token("a", true, true, None), token("b", true, true, None)];
             edit(&mut tokens);
             Access::new(Config { tokens, ..Config::default() }).map(|_| ()).map_err(|error| error.to_string())
         };
-        let cases: [(&dyn Fn(&mut Vec<Token>), &str); 7] = [
-            (&|tokens| tokens[1].secret.clear(), "secret of token `b`"),
-            (&|tokens| tokens[1].secret = "a b".into(), "secret of token `b`"),
-            (&|tokens| tokens[1].name = "a".into(), "two tokens"),
-            (&|tokens| tokens[1].name.clear(), "two tokens"),
-            (&|tokens| tokens[1].name = "x:y".into(), "two tokens"),
-            (&|tokens| tokens[1].secret = tokens[0].secret.clone(), "same secret"),
-            (&|tokens| tokens[1].tenant = Some("a/b".into()), "tenant `a/b`"),
+        type Edit = fn(&mut Vec<Token>);
+        let cases: [(Edit, &str); 7] = [
+            (|tokens| tokens[1].secret.clear(), "secret of token `b`"),
+            (|tokens| tokens[1].secret = "a b".into(), "secret of token `b`"),
+            (|tokens| tokens[1].name = "a".into(), "two tokens"),
+            (|tokens| tokens[1].name.clear(), "two tokens"),
+            (|tokens| tokens[1].name = "x:y".into(), "two tokens"),
+            (|tokens| tokens[1].secret = tokens[0].secret.clone(), "same secret"),
+            (|tokens| tokens[1].tenant = Some("a/b".into()), "tenant `a/b`"),
         ];
-        assert_eq!(with(&|_| {}), Ok(()));
+        assert_eq!(with(|_| {}), Ok(()));
         for (edit, part) in cases {
             let message = with(edit).expect_err(part);
             assert!(message.contains(part) && !message.contains("-secret"), "{message}");

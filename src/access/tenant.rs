@@ -77,7 +77,9 @@ mod tests {
     fn header_has_one_meaning() {
         let long = "a".repeat(150);
         let longer = "a".repeat(151);
-        let cases: &[(&[&str], Result<Option<&str>, &str>)] = &[
+        // Header lines, and the tenant or a part of the refusal.
+        type Row<'a> = (&'a [&'a str], Result<Option<&'a str>, &'a str>);
+        let cases: &[Row<'_>] = &[
             (&[], Ok(None)),
             (&["team-a"], Ok(Some("team-a"))),
             (&["a.b_c!*'()"], Ok(Some("a.b_c!*'()"))),

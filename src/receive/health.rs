@@ -33,10 +33,10 @@ const WATCH_PERIOD: Duration = Duration::from_secs(1);
 const REQUEST_BYTES_MAX: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Serving {
+enum State {
     Serving = 1,
-    NotServing = 2,
-    ServiceUnknown = 3,
+    Not = 2,
+    Unknown = 3,
 }
 
 struct Health<I> {
@@ -61,9 +61,7 @@ pub(crate) fn router<I: Intake>(intake: Arc<I>, services: [&'static str; 3]) -> 
 async fn check<I: Intake>(health: Arc<Health<I>>, request: Request) -> Response {
     match health.asked(request).await {
         Ok(name) => match health.state(&name) {
-            Serving::ServiceUnknown => {
-                grpc::refuse(&Fault::Code(access::Error::new(access::Code::NotFound, "unknown service")))
-            }
+            State::Unknown => grpc::refuse(&Fault::Code(access::Error::new(access::Code::NotFound, "unknown service"))),
             state => grpc::reply(&message(state)),
         },
         Err(answer) => *answer,
@@ -98,13 +96,13 @@ impl<I: Intake> Health<I> {
         read.and_then(|message| service_name(&message.bytes)).map_err(|fault| Box::new(grpc::refuse(&fault)))
     }
 
-    fn state(&self, name: &str) -> Serving {
+    fn state(&self, name: &str) -> State {
         if !name.is_empty() && name != SERVICE && !self.services.contains(&name) {
-            Serving::ServiceUnknown
+            State::Unknown
         } else if self.intake.is_ready() {
-            Serving::Serving
+            State::Serving
         } else {
-            Serving::NotServing
+            State::Not
         }
     }
 }
@@ -121,7 +119,7 @@ fn service_name(message: &Bytes) -> Result<String, Fault> {
 }
 
 // HealthCheckResponse { ServingStatus status = 1 }
-fn message(state: Serving) -> [u8; 2] {
+fn message(state: State) -> [u8; 2] {
     [0x08, state as u8]
 }
 

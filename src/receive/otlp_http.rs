@@ -92,7 +92,7 @@ fn success(signal: Signal, format: Format, receipt: &Receipt) -> Response {
 }
 
 fn refuse(fault: &Fault, format: Option<Format>, parts: &Parts, body: Body) -> Response {
-    keep_reading(parts, body);
+    keep_reading(fault, parts, body);
     let (kind, message) = match format {
         Some(format) => {
             (content_type(format), answer::status(format, fault.grpc() as i32, &fault.message(), fault.retry_after()))
@@ -129,11 +129,12 @@ pub(crate) fn explain(fault: &Fault, headers: &mut HeaderMap) {
     }
 }
 
-/// Leaves the rest of a refused HTTP/1 body to a task, unless the client waits for leave to send it.
-pub(crate) fn keep_reading(parts: &Parts, body: Body) {
+/// Leaves the rest of a refused HTTP/1 body to a task, unless the client waits for leave to send it,
+/// or has had its time.
+pub(crate) fn keep_reading(fault: &Fault, parts: &Parts, body: Body) {
     use http_body::Body as _;
     let writes_on = parts.version < Version::HTTP_2 && !parts.headers.contains_key(header::EXPECT);
-    if writes_on && !body.is_end_stream() {
+    if writes_on && !body.is_end_stream() && !matches!(fault, Fault::Slow | Fault::Gone) {
         tokio::spawn(linger(body));
     }
 }

@@ -359,8 +359,8 @@ pub(crate) fn zst(plain: &[u8]) -> Vec<u8> {
     zstd::encode_all(plain, 1).expect("packs")
 }
 
-// The same way of serving as the program's: hyper's automatic choice between HTTP/1 and HTTP/2.
-async fn serve(routes: Router) -> SocketAddr {
+/// The same way of serving as the program's: hyper's automatic choice between HTTP/1 and HTTP/2.
+pub(crate) async fn serve(routes: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {

@@ -1,7 +1,12 @@
 //! Zipkin's HTTP collector as its own tests describe it (facts on Zipkin, section 1).
 
+#![allow(clippy::type_complexity)] // Rows of tables.
+
 use access::{Access, Code, Error, Limits};
 use model::Protocol;
+
+use axum::Router;
+use axum::routing::get;
 
 use crate::Config;
 use crate::rig::*;
@@ -87,5 +92,35 @@ async fn any_page_may_send() {
     assert_eq!(answer.header("access-control-allow-headers"), "content-type");
     let answer = post(rig.zipkin, "/api/v2/spans", &[origin], b"[]").await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (202, "*"));
+    rig.settle().await;
+}
+
+// Scenario: the read half of the port is merged in, on the same paths, and the rules for pages are applied over both.
+// Guarantee: the halves share the port without a clash; preflights and both methods work.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_is_shared_with_the_read_half() {
+    let rig = Rig::start().await;
+    let reads =
+        Router::new().route("/api/v2/spans", get(async || "[]")).fallback(async || (http::StatusCode::GONE, ""));
+    let merged = crate::zipkin_ingest_router(
+        rig.fake.clone(),
+        std::sync::Arc::new(Access::open()),
+        &Config::default(),
+        &rig.metrics,
+    )
+    .merge(reads);
+    let address = serve(crate::cors::apply(merged, Config::default().zipkin_cors)).await;
+    let origin = ("origin", "http://foo.example.com");
+    let asked = [origin, ("access-control-request-method", "POST")];
+    for (method, headers, path, status) in [
+        ("OPTIONS", &asked[..], "/api/v2/spans", 204),
+        ("POST", &[origin][..], "/api/v2/spans", 202),
+        ("GET", &[origin][..], "/api/v2/spans", 200),
+        ("PUT", &[origin][..], "/api/v2/spans", 405),
+        ("GET", &[origin][..], "/elsewhere", 410),
+    ] {
+        let answer = send(address, method, path, headers, full(b"[]")).await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (status, "*"), "{method} {path}");
+    }
     rig.settle().await;
 }

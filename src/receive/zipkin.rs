@@ -77,7 +77,7 @@ async fn spans<I: Intake>(door: Arc<Door<I>>, version: Version, request: Request
     match outcome {
         Ok(_) => StatusCode::ACCEPTED.into_response(),
         Err(fault) => {
-            keep_reading(&parts, body);
+            keep_reading(&fault, &parts, body);
             let mut response = (fault.http(), fault.message()).into_response();
             explain(&fault, response.headers_mut());
             response
