@@ -4,6 +4,8 @@
 
 pub mod books;
 pub mod encoding;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod otlp;
 mod proto;
 pub mod zipkin;

@@ -9,6 +9,8 @@ mod metrics;
 mod path;
 mod schema;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod time;
 mod traces;
 mod transcode;

@@ -32,7 +32,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    fn new(limits: &Limits, received_ns: i64, body: &[u8]) -> Bounds {
+    pub(super) fn new(limits: &Limits, received_ns: i64, body: &[u8]) -> Bounds {
         let spent_max = FREE_BYTES.saturating_add((body.len() as u64).saturating_mul(EXPANSION_MAX));
         Bounds { limits: *limits, received_ns, spent: 0, spent_max }
     }
