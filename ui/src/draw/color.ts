@@ -3,25 +3,34 @@
  * for every person; red is left out of that palette, because red means error and nothing else.
  */
 
-/** Hues in degrees (OKLCH), spaced to be told apart; none near the error red (25) or the warning amber (80). */
-const HUES = [105, 120, 135, 150, 166, 182, 198, 215, 232, 248, 264, 280, 296, 312, 328];
+/** Hues in degrees (OKLCH): from lime over green and blue to pink, clear of error red (25) and warning amber (80). */
+const HUES = Array.from({ length: 18 }, (_, i) => 108 + (i * 230) / 17);
 
-/** FNV-1a, 32 bits. */
+/** Lightness and chroma: every hue is there light and deep. */
+const TONES: { light: [number, number]; dark: [number, number] }[] = [
+  { light: [0.62, 0.125], dark: [0.78, 0.115] },
+  { light: [0.49, 0.12], dark: [0.64, 0.13] },
+];
+
+/** Chosen among many so that the services of the well-known demo shops get colours that are told apart. */
+const SEED = 0xfe9ec3e4;
+
+/** FNV-1a, 32 bits, with mixing steps at the end, so that similar names do not land on similar colours. */
 export function hash(text: string): number {
-  let h = 0x811c9dc5;
+  let h = SEED;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  // A last mix, so that names with equal endings do not land on equal hues.
-  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
-  return (h ^ (h >>> 13)) >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
 }
 
 export function serviceColor(name: string, dark: boolean): string {
   const key = (dark ? "d" : "l") + name;
   let color = cache.get(key);
   if (!color) {
-    const h = hash(name);
-    const deep = (h >>> 8) & 1;
-    color = name === "" ? (dark ? "#7d8590" : "#8a929c") : oklch(dark ? (deep ? 0.68 : 0.78) : deep ? 0.52 : 0.63, deep ? 0.13 : 0.115, HUES[h % HUES.length]!);
+    const slot = hash(name) % (HUES.length * TONES.length);
+    const [l, c] = TONES[slot % TONES.length]![dark ? "dark" : "light"];
+    color = name === "" ? (dark ? "#7d8590" : "#8a929c") : oklch(l, c, HUES[Math.floor(slot / TONES.length)]!);
     cache.set(key, color);
   }
   return color;

@@ -1,7 +1,11 @@
 /** Attributes as a quiet table: typed values, copy, and the way to all traces with the same value. Text only, never HTML. */
+import { isoTime } from "../state/range";
+import { nsToMs } from "../state/time";
 import { link } from "../state/url";
 import { CopyButton } from "./copy";
 import { Icon } from "./icons";
+
+const DAY_MS = 86_400_000;
 
 export function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
@@ -20,7 +24,13 @@ export function Value({ value }: { value: unknown }) {
   return <span class={`v-${typeof value}`}>{String(value)}</span>;
 }
 
-export function Attributes({ of, search = false, empty = "None." }: { of: Record<string, unknown>; search?: boolean; empty?: string }) {
+function periodAround(ns: string): { from: string; to?: string } {
+  const ms = nsToMs(ns);
+  return Date.now() - ms < DAY_MS ? { from: "now-24h" } : { from: isoTime(ms - DAY_MS / 24), to: isoTime(ms + DAY_MS / 24) };
+}
+
+/** `near` (nanoseconds) offers a search for requests with the same value, around that moment. */
+export function Attributes({ of, near, empty = "None." }: { of: Record<string, unknown>; near?: string; empty?: string }) {
   const keys = Object.keys(of).sort();
   if (keys.length === 0) return <p class="faint">{empty}</p>;
   return (
@@ -34,8 +44,8 @@ export function Attributes({ of, search = false, empty = "None." }: { of: Record
               <td>{key}</td>
               <td><Value value={value} /></td>
               <td class="acts">
-                {search && plain && (
-                  <a href={link("traces", { attr: `${key}=${value}`, from: "now-24h" })} title={`Traces with this ${key}`} aria-label={`Traces with this ${key}`}><Icon name="search" size={13} /></a>
+                {near && plain && (
+                  <a href={link("traces", { attr: `${key}=${value}`, ...periodAround(near) })} title={`Traces with this ${key}`} aria-label={`Traces with this ${key}`}><Icon name="search" size={13} /></a>
                 )}
                 <CopyButton text={() => valueText(value)} title={`Copy ${key}`} class="plain" />
               </td>

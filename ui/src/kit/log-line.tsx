@@ -38,7 +38,7 @@ export function LogRow({ line, words = [], origin, selected, open, id, onClick }
   const text = bodyText(line);
   return (
     <div class={`log sev-row-${severity}`} role="option" id={id} aria-selected={!!selected} aria-expanded={open} onClick={onClick}>
-      <span class="when">{origin ? `+${formatUs(usSince(origin, line.time_ns))}` : formatMs(nsToMs(line.time_ns), zone.value, "milli")}</span>
+      <span class="when">{origin ? `+${formatUs(usSince(origin, line.time_ns))}` : <><span class="date">{formatMs(nsToMs(line.time_ns), zone.value, "day")} </span>{formatMs(nsToMs(line.time_ns), zone.value, "clock")}</>}</span>
       <span class={`sev sev-${severity}`}>{severity === "unset" ? "–" : severity}</span>
       <ServiceName name={line.service} />
       <span class="body" title={text.length > 80 ? text.slice(0, 2000) : undefined}><Marked text={text.slice(0, 1000)} words={words} /></span>

@@ -135,7 +135,7 @@ function Addresses({ data }: { data: IngestAnswer }) {
   const a = addressesOf(data.addresses);
   const list = [
     { name: "OTLP / HTTP", value: `http://${a.otlp_http}`, note: "protobuf or JSON" },
-    { name: "OTLP / gRPC", value: a.otlp_grpc, note: "no TLS" },
+    { name: "OTLP / gRPC", value: a.otlp_grpc, note: "protobuf; without TLS unless it is configured" },
     { name: "Zipkin", value: `http://${a.zipkin}/api/v2/spans`, note: "v2 JSON and protobuf, v1 JSON and Thrift" },
   ];
   return (

@@ -4,6 +4,7 @@ import { getIngest, getLogs, getServices, type LogFilter } from "../../api/clien
 import type { LogLine, Resource } from "../../api/types.gen";
 import { formatCount } from "../../draw/scale";
 import { Combo } from "../../kit/combo";
+import { Elsewhere } from "../../kit/elsewhere";
 import { addressesOf, GettingStarted } from "../../kit/getting-started";
 import { Icon } from "../../kit/icons";
 import { LOG_ROW_PX, LogDetails, LogRow } from "../../kit/log-line";
@@ -160,10 +161,8 @@ function Nothing({ filter }: { filter: LogFilter }) {
     <Empty title="No line fits" icon="search">
       <p>{narrowed ? "Nothing in this time range passes the search." : "No line was written in this time range."}</p>
       <div class="row">
-        {[["now-24h", "Last 24 hours"], ["now-7d", "Last 7 days"], ["now-3650d", "Any time"]].map(([from, text]) => (
-          <button key={from} type="button" onClick={() => setParams({ from, to: null })}>{text}</button>
-        ))}
-        {narrowed && <button type="button" class="primary" onClick={() => setParams({ query: null, service: null, severity: null, trace_id: null, span_id: null, pattern_id: null })}>Clear the search</button>}
+        <Elsewhere />
+        {narrowed && <button type="button" onClick={() => setParams({ query: null, service: null, severity: null, trace_id: null, span_id: null, pattern_id: null })}>Clear the search</button>}
       </div>
     </Empty>
   );

@@ -25,7 +25,7 @@ export function Panel({ trace, tab, setTab, span, line, logs, onLine, onSpan, on
   trace: Trace; tab: Tab; setTab(t: Tab): void; span: number; line: number; logs: TraceLogs;
   onLine(index: number): void; onSpan(row: number): void; onClose(): void;
 }) {
-  const counts: Partial<Record<Tab, number>> = { logs: trace.totalLogs, problems: trace.problems.reduce((n, p) => n + p.count, 0) };
+  const counts: Partial<Record<Tab, number>> = { logs: trace.totalLogs, problems: trace.problems.length };
   return (
     <aside class="panel" aria-label="Details">
       <div class="tabs" role="tablist">

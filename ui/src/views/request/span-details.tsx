@@ -62,7 +62,7 @@ function Body({ trace, span, answer }: { trace: Trace; span: Span; answer: Trace
   return (
     <>
       {span.status_message && <p class="message bad">{span.status_message}</p>}
-      <section><h3>Attributes</h3><Attributes of={span.attributes} search empty="This span carries none." /></section>
+      <section><h3>Attributes</h3><Attributes of={span.attributes} near={span.start_ns} empty="This span carries none." /></section>
       {span.events.length > 0 && (
         <section>
           <h3>Events <span class="faint">{span.events.length}</span></h3>
@@ -87,7 +87,7 @@ function Body({ trace, span, answer }: { trace: Trace; span: Span; answer: Trace
           ))}
         </section>
       )}
-      {resource && <section><h3>Resource</h3><Attributes of={resource.attributes} search={false} /></section>}
+      {resource && <section><h3>Resource</h3><Attributes of={resource.attributes} /></section>}
       <section>
         <h3>More</h3>
         <Attributes of={{

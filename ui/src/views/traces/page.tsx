@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { getIngest, getTraces, type TraceFilter } from "../../api/client";
 import type { TraceSummary } from "../../api/types.gen";
+import { Elsewhere } from "../../kit/elsewhere";
 import { addressesOf, GettingStarted } from "../../kit/getting-started";
 import { Bones, Empty, PartialNote, Trouble, TroubleNote } from "../../kit/states";
 import { useCommands } from "../../state/commands";
@@ -92,10 +93,8 @@ function Nothing({ filter }: { filter: TraceFilter }) {
     <Empty title="No request fits" icon="search">
       <p>{narrowed ? "Nothing in this time range passes all filters." : "No request began in this time range."}</p>
       <div class="row">
-        {[["now-24h", "Last 24 hours"], ["now-7d", "Last 7 days"], ["now-3650d", "Any time"]].map(([from, text]) => (
-          <button key={from} type="button" onClick={() => setParams({ from, to: null })}>{text}</button>
-        ))}
-        {narrowed && <button type="button" class="primary" onClick={() => setParams({ service: null, operation: null, status: null, min_duration: null, max_duration: null, attr: [] })}>Remove the filters</button>}
+        <Elsewhere />
+        {narrowed && <button type="button" onClick={() => setParams({ service: null, operation: null, status: null, min_duration: null, max_duration: null, attr: [] })}>Remove the filters</button>}
       </div>
     </Empty>
   );
