@@ -6,17 +6,31 @@
 //! gathers them, [`Store::insert`] sends a [`SealedBlock`]. When blocks are sealed, confirmed and
 //! rebuilt is decided elsewhere; this room keeps nothing between calls but connections.
 
+mod access;
 mod block;
 mod buffer;
+mod client;
 mod column;
+mod config;
 mod dictionary;
 mod index;
 mod json;
 mod lane;
+mod metrics;
 pub mod questions;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod sample;
+mod schema;
 mod shape;
+mod trouble;
 
+pub use access::{BadDatabase, LookupError, ServerInfo, Store, TableSize};
 pub use block::{Block, NativeBlock, SealedBlock};
+pub use client::Unavailable;
+pub use config::{Compression, Config, Endpoint, QueryLimits, Retention};
 pub use lane::{LaneKey, lanes};
+pub use metrics::Metrics;
+pub use schema::{Guarantee, SCHEMA_VERSION, SchemaError};
+pub use trouble::InsertError;

@@ -58,8 +58,9 @@ impl Chance {
         id
     }
 
+    // Never whole, so that every program writes it the same.
     fn double(&mut self) -> f64 {
-        self.number() as i64 as f64 / 1024.0
+        f64::from(self.number() as i32 | 1) / 1024.0
     }
 }
 
@@ -75,10 +76,10 @@ pub(crate) fn empty() -> Batch {
 pub(crate) fn on_days(spans: &[i64], logs: &[(i64, bool)]) -> Batch {
     let mut batch = empty();
     for (at, day) in spans.iter().enumerate() {
-        push_span(&mut batch, [at as u8 + 1; 16], day * DAY_NS + at as i64, 5);
+        push_span(&mut batch, [(at % 255) as u8 + 1; 16], day * DAY_NS + at as i64, 5);
     }
     for (at, (day, traced)) in logs.iter().enumerate() {
-        push_log(&mut batch, if *traced { [at as u8 + 1; 16] } else { [0; 16] }, (day + 1) * DAY_NS - 1);
+        push_log(&mut batch, if *traced { [(at % 255) as u8 + 1; 16] } else { [0; 16] }, (day + 1) * DAY_NS - 1);
     }
     batch
 }

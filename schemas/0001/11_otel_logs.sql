@@ -1,0 +1,67 @@
+-- Log records, under the names of the OpenTelemetry ClickHouse exporter, then our own columns.
+-- The exporter's materialized columns are aliases here: they cost nothing at insert.
+-- The text index needs ClickHouse 26.2; on older servers it is left out.
+CREATE TABLE IF NOT EXISTS {database}.otel_logs
+(
+    `Timestamp` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `TraceId` String CODEC(ZSTD(1)),
+    `SpanId` String CODEC(ZSTD(1)),
+    `TraceFlags` UInt8 CODEC(ZSTD(1)),
+    `SeverityText` LowCardinality(String) CODEC(ZSTD(1)),
+    `SeverityNumber` UInt8 CODEC(ZSTD(1)),
+    `ServiceName` LowCardinality(String) CODEC(ZSTD(1)),
+    `Body` String CODEC(ZSTD(1)),
+    `ResourceSchemaUrl` LowCardinality(String) CODEC(ZSTD(1)),
+    `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ScopeSchemaUrl` LowCardinality(String) CODEC(ZSTD(1)),
+    `ScopeName` String CODEC(ZSTD(1)),
+    `ScopeVersion` LowCardinality(String) CODEC(ZSTD(1)),
+    `ScopeAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `LogAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `EventName` String CODEC(ZSTD(1)),
+    `Tenant` LowCardinality(String) CODEC(ZSTD(1)),
+    `RetentionClass` LowCardinality(String) CODEC(ZSTD(1)),
+    `ReceivedAt` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `BatchId` UInt128 CODEC(ZSTD(1)),
+    `RowVersion` UInt8 CODEC(ZSTD(1)),
+    `Flags` UInt32 CODEC(ZSTD(1)),
+    `Marks` UInt32 CODEC(ZSTD(1)),
+    `ObservedTimestamp` UInt64 CODEC(ZSTD(1)),
+    `OriginalTimestamp` UInt64 CODEC(ZSTD(1)),
+    `BodyType` LowCardinality(String) CODEC(ZSTD(1)),
+    `LogAttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
+    `ResourceAttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
+    `ResourceDroppedAttributesCount` UInt32 CODEC(ZSTD(1)),
+    `EntityRefs` String CODEC(ZSTD(1)),
+    `ScopeAttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
+    `ScopeDroppedAttributesCount` UInt32 CODEC(ZSTD(1)),
+    `DroppedAttributesCount` UInt32 CODEC(ZSTD(1)),
+    `ServiceVersion` LowCardinality(String) CODEC(ZSTD(1)),
+    `ServiceInstance` LowCardinality(String) CODEC(ZSTD(1)),
+    `JoinKind` LowCardinality(String) CODEC(ZSTD(1)),
+    `JoinSource` LowCardinality(String) CODEC(ZSTD(1)),
+    `PatternKey` UInt64 CODEC(ZSTD(1)),
+    `__otel_materialized_k8s.cluster.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.cluster.name'],
+    `__otel_materialized_k8s.container.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.container.name'],
+    `__otel_materialized_k8s.deployment.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.deployment.name'],
+    `__otel_materialized_k8s.namespace.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.namespace.name'],
+    `__otel_materialized_k8s.node.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.node.name'],
+    `__otel_materialized_k8s.pod.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.pod.name'],
+    `__otel_materialized_k8s.pod.uid` LowCardinality(String) ALIAS ResourceAttributes['k8s.pod.uid'],
+    `__otel_materialized_deployment.environment.name` LowCardinality(String) ALIAS ResourceAttributes['deployment.environment.name'],
+    INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_batch BatchId TYPE minmax GRANULARITY 1,
+    INDEX idx_lower_body lower(Body) TYPE text(tokenizer = 'splitByNonAlpha')
+)
+ENGINE = MergeTree
+PARTITION BY (RetentionClass, toDate(Timestamp, 'UTC'))
+ORDER BY (Tenant, toStartOfFiveMinutes(Timestamp), ServiceName, toDateTime(Timestamp))
+SETTINGS
+    index_granularity = 8192,
+    ttl_only_drop_parts = 1,
+    non_replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    materialize_ttl_recalculate_only = 1,
+    min_bytes_for_wide_part = 104857600

@@ -1,0 +1,57 @@
+-- Gauge points, under the names of the OpenTelemetry ClickHouse exporter, then our own columns.
+CREATE TABLE IF NOT EXISTS {database}.otel_metrics_gauge
+(
+    `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ResourceSchemaUrl` String CODEC(ZSTD(1)),
+    `ScopeName` String CODEC(ZSTD(1)),
+    `ScopeVersion` String CODEC(ZSTD(1)),
+    `ScopeAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ScopeDroppedAttrCount` UInt32 CODEC(ZSTD(1)),
+    `ScopeSchemaUrl` String CODEC(ZSTD(1)),
+    `ServiceName` LowCardinality(String) CODEC(ZSTD(1)),
+    `MetricName` String CODEC(ZSTD(1)),
+    `MetricDescription` String CODEC(ZSTD(1)),
+    `MetricUnit` String CODEC(ZSTD(1)),
+    `Attributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `StartTimeUnix` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `TimeUnix` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `Value` Float64 CODEC(ZSTD(1)),
+    `ValueInt` Int64 CODEC(ZSTD(1)),
+    `Flags` UInt32 CODEC(ZSTD(1)),
+    `Exemplars.FilteredAttributes` Array(Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
+    `Exemplars.TimeUnix` Array(DateTime64(9)) CODEC(ZSTD(1)),
+    `Exemplars.Value` Array(Float64) CODEC(ZSTD(1)),
+    `Exemplars.SpanId` Array(String) CODEC(ZSTD(1)),
+    `Exemplars.TraceId` Array(String) CODEC(ZSTD(1)),
+    `Exemplars.AttributeTypes` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    `Exemplars.ValueInt` Array(Int64) CODEC(ZSTD(1)),
+    `Exemplars.ValueKind` Array(UInt8) CODEC(ZSTD(1)),
+    `Tenant` LowCardinality(String) CODEC(ZSTD(1)),
+    `RetentionClass` LowCardinality(String) CODEC(ZSTD(1)),
+    `ReceivedAt` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `BatchId` UInt128 CODEC(ZSTD(1)),
+    `RowVersion` UInt8 CODEC(ZSTD(1)),
+    `Marks` UInt32 CODEC(ZSTD(1)),
+    `OriginalStartTimeUnix` UInt64 CODEC(ZSTD(1)),
+    `OriginalTimeUnix` UInt64 CODEC(ZSTD(1)),
+    `AttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
+    `ResourceAttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
+    `ResourceDroppedAttributesCount` UInt32 CODEC(ZSTD(1)),
+    `EntityRefs` String CODEC(ZSTD(1)),
+    `ScopeAttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
+    `MetricMetadata` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `MetricMetadataTypes` LowCardinality(String) CODEC(ZSTD(1)),
+    INDEX idx_batch BatchId TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY (RetentionClass, toDate(TimeUnix, 'UTC'))
+ORDER BY (Tenant, ServiceName, MetricName, toStartOfFiveMinutes(TimeUnix))
+SETTINGS
+    index_granularity = 8192,
+    ttl_only_drop_parts = 1,
+    non_replicated_deduplication_window = 10000,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    materialize_ttl_recalculate_only = 1,
+    min_bytes_for_wide_part = 104857600

@@ -1,0 +1,1 @@
+SELECT name, engine, engine_full, partition_key FROM system.tables WHERE database = {database:String}

@@ -1,0 +1,11 @@
+//! The store against the real engine, in a child process as in production.
+
+mod attach;
+mod blocks;
+mod faults;
+mod questions_client;
+#[path = "../sample.rs"]
+#[allow(dead_code, unused_imports)] // Shared with the unit tests, which use other parts of it.
+mod sample;
+mod schema;
+mod support;
