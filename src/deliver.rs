@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use journal::{Journal, Seal};
+use journal::{AppendError, Entry, Journal, Seal, Ticket};
 use model::{BatchId, Table};
 use store::{Block, InsertError, LaneKey, SealedBlock, Store};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -37,7 +37,7 @@ pub(crate) enum StoreState {
 
 /// Delivery and what it needs.
 pub(crate) struct Delivery {
-    pub(crate) journal: Arc<Journal<Payload>>,
+    pub(crate) journal: Journal<Payload>,
     pub(crate) store: Store,
     pub(crate) waterline: Arc<Waterline>,
     pub(crate) books: Arc<Books>,
@@ -90,19 +90,22 @@ impl Delivery {
     }
 
     // The seal must be on disk before the insert's first byte.
-    async fn make_durable(&self, sealed: journal::Ticket, seal: &Seal) -> bool {
-        let mut outcome = sealed.await.map(|_| ());
+    async fn make_durable(&self, mut sealed: Result<Ticket, AppendError>, seal: &Seal) -> bool {
         let mut pause = PAUSE.0;
-        while let Err(reason) = &outcome {
-            if matches!(reason, journal::AppendError::Closed) {
-                return false; // rebuilt from the journal at the next start
+        loop {
+            let outcome = match sealed {
+                Ok(ticket) => ticket.await.map(|_| ()),
+                Err(reason) => Err(reason),
+            };
+            match outcome {
+                Ok(()) => return true,
+                Err(AppendError::Closed) => return false, // rebuilt from the journal at the next start
+                Err(reason) => warn!(%reason, "cannot write a seal; trying again"),
             }
-            warn!(%reason, "cannot write a seal; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
-            outcome = self.journal.seal(seal.clone()).await.map(|_| ());
+            sealed = self.journal.seal(seal.clone());
         }
-        true
     }
 
     async fn insert(&self, seal: Seal, block: Block) {
@@ -110,15 +113,12 @@ impl Delivery {
         let rows = seal.rows;
         let mut pause = PAUSE.0;
         let began = Instant::now();
-        let finished = tokio::task::spawn_blocking(move || {
-            let native = block.finish(BatchId(seal.batch));
-            (block, native)
-        });
-        let Ok((block, native)) = finished.await else {
+        let batch = BatchId(seal.batch);
+        let Ok(native) = tokio::task::spawn_blocking(move || block.finish(batch)).await else {
             error!("a block could not be encoded");
             return;
         };
-        let sealed = SealedBlock { table, batch: BatchId(seal.batch), rows, native };
+        let sealed = SealedBlock { table, batch, rows: native.rows(), native };
         loop {
             journal::crash::crash_point("before-insert");
             match self.store.insert(&sealed).await {
@@ -129,8 +129,7 @@ impl Delivery {
                 }
                 Err(InsertError::Poison(reason)) => {
                     warn!(table = table.def().name, rows, %reason, "ClickHouse refuses a block for good: looking for the row");
-                    drop(sealed);
-                    return Box::pin(self.halve(&seal, block, &reason)).await;
+                    return Box::pin(self.halve(&seal, sealed, &reason)).await;
                 }
                 Err(InsertError::Schema(reason)) => {
                     warn!(%reason, "the schema is not as expected: applying it");
@@ -199,7 +198,7 @@ impl Delivery {
     /// Reads rows `from` to `to` of the seal's lane from the journal again.
     async fn rebuild(&self, seal: &Seal, from: Point, to: Point) -> Option<(Block, u32)> {
         let lane = LaneKey::parse(seal.table, &seal.partition)?;
-        let journal = Arc::clone(&self.journal);
+        let journal = self.journal.clone();
         let rules = self.rules.clone();
         let rebuilt = tokio::task::spawn_blocking(move || rebuild(&journal, &rules, &lane, from, to)).await;
         match rebuilt {
@@ -212,11 +211,11 @@ impl Delivery {
         }
     }
 
-    async fn halve(&self, seal: &Seal, block: Block, reason: &str) {
+    async fn halve(&self, seal: &Seal, refused: SealedBlock, reason: &str) {
         if seal.rows <= 1 {
-            return self.bury(seal, &block, reason).await;
+            return self.bury(seal, &refused, reason).await;
         }
-        drop(block);
+        drop(refused);
         let Some(parts) = self.halves(seal).await else { return };
         for (seal, block) in self.seal_again(seal, &parts).await {
             self.insert(seal, block).await;
@@ -226,7 +225,7 @@ impl Delivery {
     // The two halves of a seal's rows as ranges of points.
     async fn halves(&self, seal: &Seal) -> Option<Vec<(Point, Point)>> {
         let lane = LaneKey::parse(seal.table, &seal.partition)?;
-        let journal = Arc::clone(&self.journal);
+        let journal = self.journal.clone();
         let rules = self.rules.clone();
         let (from, to, middle) = (seal.from, seal.to, seal.rows / 2);
         let found = tokio::task::spawn_blocking(move || {
@@ -251,14 +250,14 @@ impl Delivery {
         }
     }
 
-    async fn bury(&self, seal: &Seal, block: &Block, reason: &str) {
-        let table = block.table().def().name;
+    async fn bury(&self, seal: &Seal, refused: &SealedBlock, reason: &str) {
+        let table = refused.table.def().name;
         let now_ns = crate::clock::now_ns();
         let letter = DeadLetterEntry {
             time_ns: now_ns,
             table: table.to_owned(),
             reason: reason.to_owned(),
-            row: block.row_as_json(0),
+            row: refused.native.row_as_json(0),
         };
         let mut pause = PAUSE.0;
         while !books::bury(&self.journal, &self.rules, &self.budget, now_ns, std::slice::from_ref(&letter)).await {
@@ -297,8 +296,11 @@ fn walk(
     to: Point,
     mut visit: impl FnMut(journal::Lsn, &model::Batch, std::ops::Range<u32>),
 ) -> Result<(), String> {
-    let mut reader = journal.reader(from.0).map_err(|error| error.to_string())?;
-    while let Some((lsn, header, body)) = reader.next() {
+    for entry in journal.reader(from.0) {
+        let (lsn, header, body) = match entry.map_err(|error| error.to_string())? {
+            Entry::Frame { lsn, header, body } => (lsn, header, body),
+            Entry::Damaged(_) => continue,
+        };
         if lsn > to.0 {
             break;
         }

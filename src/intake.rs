@@ -2,14 +2,13 @@
 //! when the frame is durable. Here, and nowhere else, a client is told that its data is kept.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use access::{Budget, Code, Error};
 use bytes::Bytes;
-use journal::{AppendError, Frame, FrameHeader, Journal};
+use journal::{AppendError, Durability, Frame, FrameHeader, Journal};
 use model::{Account, Batch, Decoded, Envelope, Protocol, Reason, Signal, mark, time};
 use receive::{Arrival, Intake, Receipt};
 use tokio::sync::watch;
@@ -32,7 +31,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Door(Arc<Inner>);
 
 struct Inner {
-    journal: Arc<Journal<Payload>>,
+    journal: Journal<Payload>,
     lanes: Sender<Message>,
     waterline: Arc<Waterline>,
     books: Arc<Books>,
@@ -47,7 +46,7 @@ impl Door {
     /// An intake that appends to `journal`.
     #[allow(clippy::too_many_arguments)] // The stations that the intake stands between, each once.
     pub(crate) fn new(
-        journal: Arc<Journal<Payload>>,
+        journal: Journal<Payload>,
         lanes: Sender<Message>,
         waterline: Arc<Waterline>,
         books: Arc<Books>,
@@ -56,7 +55,7 @@ impl Door {
         ingest: &crate::config::Ingest,
         recovery: &journal::Recovery,
     ) -> Door {
-        let resends = (!ingest.resend_window.is_zero()).then(|| Resends::new(ingest.resend_window, recovery));
+        let resends = (!ingest.resend_window.is_zero()).then(|| Resends::new(ingest.resend_window, &recovery.recent));
         let quota = Mutex::new(Quota { days: HashMap::new(), per_hour_max: ingest.new_days_per_hour_max });
         Door(Arc::new(Inner {
             journal,
@@ -87,6 +86,10 @@ impl Intake for Door {
 
     fn now_ns(&self) -> i64 {
         crate::clock::now_ns()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.journal.usage().healthy
     }
 
     fn note(&self, envelope: &Envelope, signal: Signal, reason: Reason, items: u64, example: String) {
@@ -142,6 +145,7 @@ impl Door {
             protocol: protocol as u8,
             encoding: encoding.number(),
             flags: 0,
+            durability: Durability::Fsync,
             rule: wire::RULE,
             tenant: (&*envelope.tenant).into(),
             sender: (&*envelope.sender).into(),
@@ -204,7 +208,7 @@ impl Door {
     fn overloaded(&self, envelope: &Envelope, protocol: Protocol, items: [u32; 3], why: &str) -> Error {
         let items = items.iter().map(|count| u64::from(*count)).sum();
         self.0.books.note(envelope, protocol.signal(), Reason::Overloaded, items, why.to_owned());
-        Error::new(Code::Unavailable, why).with_retry_after(RETRY_AFTER)
+        Error::unavailable(why, RETRY_AFTER)
     }
 
     fn hash(&self, arrival: &Arrival) -> u128 {
@@ -257,10 +261,10 @@ struct Pending<'a> {
 }
 
 impl Resends {
-    fn new(window: Duration, recovery: &journal::Recovery) -> Resends {
+    fn new(window: Duration, recent: &[journal::Recent]) -> Resends {
         let mut remembered = Remembered::default();
         let now = Instant::now();
-        for recent in recovery.recent.iter().filter(|recent| recent.body_hash != 0) {
+        for recent in recent.iter().filter(|recent| recent.body_hash != 0) {
             remembered.entries.insert(recent.body_hash, Entry::Done(None));
             remembered.order.push_back((now, recent.body_hash));
         }
@@ -347,15 +351,11 @@ impl Quota {
 mod tests {
     use super::*;
 
-    fn recovery() -> journal::Recovery {
-        journal::Recovery::default()
-    }
-
     // Scenario: a request comes again while the first is on its way, after it ended well, after it failed, and after the window.
     // Guarantee: only a repeat of a kept request within the window is known.
     #[test]
     fn repeats_are_known_only_after_success() {
-        let resends = Resends::new(Duration::from_secs(120), &recovery());
+        let resends = Resends::new(Duration::from_secs(120), &[]);
         let start = Instant::now();
         let Seen::New(first) = resends.look(1, start) else { panic!("unknown bodies are new") };
         assert!(matches!(resends.look(1, start), Seen::Pending(_)));

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use journal::{Journal, Lsn, Seal};
+use journal::{Entry, FrameHeader, Journal, Lsn, Seal};
 use model::{Batch, BatchId};
 use store::{Block, LaneKey};
 use tokio::sync::mpsc::UnboundedSender;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::decode::{self, Rules};
 use crate::ranges::{Coverage, Point};
@@ -33,7 +33,7 @@ pub(crate) struct Parcel {
     /// Its rows; `None` when they must first be read again from the journal.
     pub block: Option<Block>,
     /// Completes when the seal is durable; `None` when it already is.
-    pub sealed: Option<journal::Ticket>,
+    pub sealed: Option<Result<journal::Ticket, journal::AppendError>>,
     /// Whether ClickHouse may have the batch already: ask before inserting.
     pub verify: bool,
 }
@@ -72,7 +72,7 @@ const CATCH_UP_FRAMES: usize = 64;
 
 /// The lanes and what they need.
 pub(crate) struct Lanes {
-    journal: Arc<Journal<Payload>>,
+    journal: Journal<Payload>,
     waterline: Arc<Waterline>,
     parcels: UnboundedSender<Parcel>,
     rules: Rules,
@@ -112,7 +112,7 @@ pub(crate) struct Start {
 impl Lanes {
     /// Lanes that begin at `start`, reading what the journal already holds.
     pub(crate) fn new(
-        journal: Arc<Journal<Payload>>,
+        journal: Journal<Payload>,
         waterline: Arc<Waterline>,
         parcels: UnboundedSender<Parcel>,
         rules: Rules,
@@ -142,10 +142,7 @@ impl Lanes {
         loop {
             match messages.recv_timeout(pause) {
                 Ok(Message::Frames(frames)) => frames.into_iter().for_each(|(lsn, payload)| self.arrived(lsn, payload)),
-                Ok(Message::Cut) => {
-                    self.catch_up_fully();
-                    self.cut_all();
-                }
+                Ok(Message::Cut) => self.cut_all(),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -153,7 +150,6 @@ impl Lanes {
             self.cut_waiting();
             self.report();
         }
-        self.catch_up_fully();
         self.cut_all();
         self.report();
     }
@@ -175,33 +171,25 @@ impl Lanes {
 
     // Reads the next frames from the journal; true when there may be more.
     fn catch_up(&mut self) -> bool {
-        let mut reader = match self.journal.reader(self.next) {
-            Ok(reader) => reader,
-            Err(error) => {
-                warn!(%error, "cannot read the journal; trying again");
-                return false;
-            }
-        };
+        let mut reader = self.journal.reader(self.next);
         for _ in 0..CATCH_UP_FRAMES {
             if !self.has_room() {
                 return false;
             }
             match reader.next() {
-                Some((lsn, header, body)) => match decode::frame(&header, &body, &self.rules) {
-                    Ok(decoded) => self.absorb(lsn, &decoded.batch),
-                    Err(error) => {
-                        // It was decoded once before it was acknowledged: only a bug or a damaged disk leads here.
-                        warn!(lsn, %error, "a journalled frame cannot be decoded; it stays in the journal's quarantine count");
-                        self.waterline.read(header.items);
-                        self.next = lsn + 1;
-                    }
-                },
+                Some(Ok(Entry::Frame { lsn, header, body })) => self.read(lsn, &header, &body),
+                Some(Ok(Entry::Damaged(damage))) => {
+                    warn!(?damage, "part of the journal is lost; the rest goes on");
+                    self.next = self.next.max(reader.position());
+                }
+                Some(Err(error)) => {
+                    warn!(%error, "cannot read the journal; trying again");
+                    return false;
+                }
                 None => {
                     self.behind = false;
-                    if !self.coverage.is_empty() {
-                        // What was sealed before this start lies behind us now.
-                        self.coverage = Coverage::default();
-                    }
+                    // What was sealed before this start lies behind us now.
+                    self.coverage = Coverage::default();
                     return false;
                 }
             }
@@ -209,8 +197,16 @@ impl Lanes {
         true
     }
 
-    fn catch_up_fully(&mut self) {
-        while self.behind && self.has_room() && self.catch_up() {}
+    fn read(&mut self, lsn: Lsn, header: &FrameHeader, body: &[u8]) {
+        match decode::frame(header, body, &self.rules) {
+            Ok(decoded) => self.absorb(lsn, &decoded.batch),
+            Err(error) => {
+                // It was decoded once before it was acknowledged: only a defect leads here.
+                error!(lsn, %error, "a journalled frame cannot be decoded");
+                self.waterline.read(header.items);
+                self.next = lsn + 1;
+            }
+        }
     }
 
     fn absorb(&mut self, lsn: Lsn, batch: &Batch) {

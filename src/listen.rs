@@ -62,16 +62,16 @@ impl Port {
         self,
         routes: Router,
         tls: Option<TlsAcceptor>,
-        limits: &Limits,
+        limits: Arc<Limits>,
         mut stop: watch::Receiver<bool>,
         grace: Duration,
     ) {
         let places = Arc::new(Semaphore::new(limits.connections_max));
-        let server = Arc::new(builder(limits));
+        let server = Arc::new(builder(&limits));
         loop {
             let accepted = tokio::select! {
                 accepted = accept(&self.listener, &places) => accepted,
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
             };
             let Some((stream, peer, place)) = accepted else { continue };
             let connection = serve_one(Arc::clone(&server), stream, peer, routes.clone(), tls.clone(), stop.clone());
@@ -188,7 +188,7 @@ async fn drive<I>(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -198,6 +198,11 @@ async fn drive<I>(
     {
         debug!(%peer, %error, "a connection ended badly");
     }
+}
+
+// The guard that `wait_for` gives must not live across an await.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 // Clients that hang up are everyday life.

@@ -7,13 +7,13 @@ mod config;
 mod decode;
 mod deliver;
 mod flow;
-mod import;
 mod intake;
 mod lanes;
 mod listen;
 mod ranges;
 mod recover;
 mod status;
+mod storage;
 mod waterline;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use journal::{Journal, Lsn, Recovery, Seal};
+use journal::{Entry, Journal, Lsn, Recovery, Seal};
 
 use crate::books::Books;
 use crate::lanes::{Parcel, Payload};
@@ -50,8 +50,8 @@ fn parcel(seal: &Seal, from: Point, to: Point) -> Parcel {
 fn count(journal: &Journal<Payload>, recovery: &Recovery, books: &Books) -> [u64; 3] {
     let mut unread = [0; 3];
     let from = recovery.low_water.min(books.counted_lsn() + 1).max(1);
-    let Ok(mut reader) = journal.reader(from) else { return unread };
-    while let Some((lsn, header, _)) = reader.next() {
+    for entry in journal.reader(from) {
+        let Ok(Entry::Frame { lsn, header, .. }) = entry else { continue };
         books.accepted(lsn, header.items);
         if lsn >= recovery.low_water {
             (0..3).for_each(|at| unread[at] += u64::from(header.items[at]));
