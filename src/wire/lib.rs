@@ -6,6 +6,7 @@ pub mod books;
 pub mod encoding;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+pub mod jaeger;
 pub mod otlp;
 mod proto;
 pub mod zipkin;

@@ -94,6 +94,9 @@ impl Columns {
             }
         };
         let (duration, original_end) = match span.duration_us.checked_mul(1000) {
+            Some(duration_ns) if *marks & mark::QUARANTINED != 0 => {
+                (duration_ns, in_ns.unwrap_or(u64::MAX).saturating_add(duration_ns))
+            }
             Some(duration_ns) => (duration_ns, 0),
             // No whole number of microseconds: says that the duration itself stands beside it.
             None => (u64::MAX, span.duration_us),
