@@ -27,6 +27,7 @@ use store::questions::Ask;
 
 pub use attributes::{AnyValue, Attributes};
 pub use error::ViewError;
+pub use store::questions::{LogMatch, SpanMatch, Term, TraceMatch};
 pub use time::{TimePoint, TimeRange, parse_duration_ns};
 
 /// Everything that can be asked. Cheap to clone.

@@ -265,7 +265,7 @@ pub struct TraceColumns {
 
 /// The ids under which a trace's logs may stand: its own, and, for a 128-bit one, its low half alone,
 /// which is all that some loggers write.
-pub(crate) fn log_ids(trace_id: &str) -> Vec<String> {
+pub fn log_ids(trace_id: &str) -> Vec<String> {
     let mut ids = vec![trace_id.to_owned()];
     if trace_id.len() == 32 && !trace_id.starts_with("0000000000000000") && &trace_id[16..] != "0000000000000000" {
         ids.push(format!("0000000000000000{}", &trace_id[16..]));

@@ -30,7 +30,7 @@ pub use window::{Slices, Window};
 #[derive(Clone)]
 pub struct Ask<'a> {
     /// Client with address, credentials, database and read limits.
-    pub client: &'a clickhouse::Client,
+    pub client: &'a Client,
     /// Tenant; empty without tenancy. The first condition of every question.
     pub tenant: &'a str,
 }

@@ -1,0 +1,221 @@
+//! The questions of `/api/v1`: parameters in, `view`'s answers out.
+
+use std::sync::Arc;
+
+use access::{Caller, Error};
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::Uri;
+use view::ledger::{LedgerAnswer, LedgerQuestion};
+use view::logs::{HistogramAnswer, LogsAnswer, LogsQuestion};
+use view::query;
+use view::services::{OperationsAnswer, ServicesAnswer};
+use view::trace::{TraceAnswer, TraceQuestion, log_ids};
+use view::traces::{TracesAnswer, TracesQuestion};
+use view::{LogMatch, SpanMatch, TraceMatch};
+
+use crate::answer::{ErrorAnswer, Failure, json, json_aside};
+use crate::app::App;
+use crate::params::{Params, wrong};
+
+type Answer = Result<Response, Failure>;
+
+/// Parameters of a log filter.
+const LOG_FILTER: [&str; 8] = ["from", "to", "query", "service", "severity", "trace_id", "span_id", "pattern_id"];
+
+/// The services seen in a range.
+#[utoipa::path(get, path = "/api/v1/services", tag = "traces", params(
+    ("from" = Option<String>, Query, description = "RFC 3339, epoch in s/ms/µs/ns, or relative (now-1h); inclusive"),
+    ("to" = Option<String>, Query, description = "The same; exclusive"),
+    ("limit" = Option<u32>, Query, description = "Most services; all when absent")),
+    responses((status = 200, body = ServicesAnswer), (status = "default", body = ErrorAnswer)))]
+pub(crate) async fn services(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &["from", "to", "limit"], &[])?;
+    let (range, limit) = (params.range()?, params.count("limit")?);
+    let answer = app.view.services(&caller.tenant, range, app.status.now_ns()).await?;
+    match limit {
+        Some(limit) => Ok(json(&ServicesAnswer { services: answer.services.iter().take(limit).cloned().collect() })),
+        None => Ok(json(&*answer)),
+    }
+}
+
+/// The operations of a service seen in a range.
+#[utoipa::path(get, path = "/api/v1/services/{service}/operations", tag = "traces", params(
+    ("service" = String, Path, description = "Service name"),
+    ("from" = Option<String>, Query, description = "Start of the range; inclusive"),
+    ("to" = Option<String>, Query, description = "End of the range; exclusive"),
+    ("limit" = Option<u32>, Query, description = "Most operations; all when absent")),
+    responses((status = 200, body = OperationsAnswer), (status = "default", body = ErrorAnswer)))]
+pub(crate) async fn operations(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, Path(service): Path<String>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &["from", "to", "limit"], &[])?;
+    let (range, limit) = (params.range()?, params.count("limit")?);
+    let answer = app.view.operations(&caller.tenant, range, &service, app.status.now_ns()).await?;
+    match limit {
+        Some(limit) => Ok(json(&OperationsAnswer { operations: answer.operations.iter().take(limit).cloned().collect() })),
+        None => Ok(json(&*answer)),
+    }
+}
+
+/// Traces with a matching span in a range, newest first. Service, operation, attributes and
+/// `status=error` have to meet on one span; `status=ok` and durations are asked of the whole trace.
+#[utoipa::path(get, path = "/api/v1/traces", tag = "traces", params(
+    ("from" = Option<String>, Query, description = "Start of the range of the matching span's start; inclusive"),
+    ("to" = Option<String>, Query, description = "Its end; exclusive"),
+    ("service" = Option<String>, Query, description = "Service name"),
+    ("operation" = Option<String>, Query, description = "Span name"),
+    ("status" = Option<String>, Query, description = "error: a matching span has status error; ok: no span of the trace has"),
+    ("min_duration" = Option<String>, Query, description = "Shortest duration of the trace, such as 250ms or 1.5s"),
+    ("max_duration" = Option<String>, Query, description = "Longest duration of the trace"),
+    ("attr" = Option<Vec<String>>, Query, description = "key=value of a span or resource attribute; may be repeated"),
+    ("limit" = Option<u32>, Query, description = "Traces per page; 20 when absent"),
+    ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
+    responses((status = 200, body = TracesAnswer), (status = "default", body = ErrorAnswer)))]
+pub(crate) async fn traces(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+    let known = ["from", "to", "service", "operation", "status", "min_duration", "max_duration", "limit", "cursor"];
+    let params = Params::read(&uri, &known, &["attr"])?;
+    let (error, ok) = match params.text("status") {
+        None => (false, false),
+        Some("error") => (true, false),
+        Some("ok") => (false, true),
+        Some(other) => return Err(wrong("status", other, "error or ok")),
+    };
+    let question = TracesQuestion {
+        range: params.range()?,
+        span: SpanMatch {
+            service: params.owned("service"),
+            operation: params.owned("operation"),
+            error,
+            attributes: params.all("attr").filter(|text| !text.is_empty()).map(attribute).collect::<Result<_, _>>()?,
+        },
+        whole: TraceMatch { ok, min_duration_ns: params.duration_ns("min_duration")?, max_duration_ns: params.duration_ns("max_duration")? },
+        limit: params.count("limit")?,
+        cursor: params.owned("cursor"),
+    };
+    Ok(json(&app.view.traces(&caller.tenant, question, app.status.now_ns()).await?))
+}
+
+/// One trace with its logs, found by its id alone.
+#[utoipa::path(get, path = "/api/v1/traces/{trace_id}", tag = "traces", params(
+    ("trace_id" = String, Path, description = "32 or 16 hex digits, either case"),
+    ("offset" = Option<u32>, Query, description = "Spans to pass over, in depth-first order"),
+    ("limit" = Option<u32>, Query, description = "Most spans; 10,000 when absent, 0 for none; total_spans counts all"),
+    ("span_id" = Option<String>, Query, description = "Only spans with this id, and their logs"),
+    ("logs" = Option<bool>, Query, description = "false leaves the logs out"),
+    ("logs_limit" = Option<u32>, Query, description = "Most log records; 10,000 when absent"),
+    ("logs_cursor" = Option<String>, Query, description = "logs_next_cursor of the page before"),
+    ("typed" = Option<bool>, Query, description = "true: attributes and bodies as OTLP AnyValues"),
+    ("format" = Option<String>, Query, description = "columns: the whole tree as arrays (TraceColumnsAnswer), without what spans carry")),
+    responses((status = 200, body = TraceAnswer), (status = "default", body = ErrorAnswer)))]
+pub(crate) async fn trace(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, Path(trace_id): Path<String>, uri: Uri) -> Answer {
+    let known = ["offset", "limit", "span_id", "logs", "logs_limit", "logs_cursor", "typed", "format"];
+    let params = Params::read(&uri, &known, &[])?;
+    match params.text("format") {
+        None | Some("json") => {}
+        Some("columns") => return json_aside(app.view.trace_columns(&caller.tenant, &trace_id).await?).await,
+        Some(other) => return Err(wrong("format", other, "columns or absent")),
+    }
+    let question = TraceQuestion {
+        offset: params.count("offset")?.unwrap_or(0),
+        limit: params.count("limit")?,
+        span_id: params.owned("span_id"),
+        logs: params.flag("logs")?.unwrap_or(true),
+        logs_limit: params.count("logs_limit")?,
+        logs_cursor: params.owned("logs_cursor"),
+        typed: params.flag("typed")?.unwrap_or(false),
+    };
+    json_aside(app.view.trace(&caller.tenant, &trace_id, question, app.status.now_ns()).await?).await
+}
+
+/// Log records in a range.
+#[utoipa::path(get, path = "/api/v1/logs", tag = "logs", params(
+    ("from" = Option<String>, Query, description = "Start of the range; inclusive"),
+    ("to" = Option<String>, Query, description = "End of the range; exclusive"),
+    ("query" = Option<String>, Query, description = "Words, \"quoted phrases\", key:value, and - in front of any of them; all have to hold"),
+    ("service" = Option<String>, Query, description = "Service name"),
+    ("severity" = Option<String>, Query, description = "Lowest severity: trace, debug, info, warn, error, fatal, or 1 to 24"),
+    ("trace_id" = Option<String>, Query, description = "32 or 16 hex digits"),
+    ("span_id" = Option<String>, Query, description = "16 hex digits"),
+    ("pattern_id" = Option<String>, Query, description = "16 hex digits"),
+    ("typed" = Option<bool>, Query, description = "true: attributes and bodies as OTLP AnyValues"),
+    ("order" = Option<String>, Query, description = "newest (first; the default) or oldest"),
+    ("limit" = Option<u32>, Query, description = "Records per page; 100 when absent"),
+    ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
+    responses((status = 200, body = LogsAnswer), (status = "default", body = ErrorAnswer)))]
+pub(crate) async fn logs(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &[&LOG_FILTER[..], &["typed", "order", "limit", "cursor"]].concat(), &[])?;
+    let oldest_first = match params.text("order") {
+        None | Some("newest" | "desc") => false,
+        Some("oldest" | "asc") => true,
+        Some(other) => return Err(wrong("order", other, "newest or oldest")),
+    };
+    let question = LogsQuestion {
+        range: params.range()?,
+        matching: log_match(&params)?,
+        oldest_first,
+        limit: params.count("limit")?,
+        cursor: params.owned("cursor"),
+        typed: params.flag("typed")?.unwrap_or(false),
+    };
+    json_aside(app.view.logs(&caller.tenant, question, app.status.now_ns()).await?).await
+}
+
+/// How many log records there are over time, by severity.
+#[utoipa::path(get, path = "/api/v1/logs/histogram", tag = "logs", params(
+    ("from" = Option<String>, Query, description = "Start of the range; inclusive"),
+    ("to" = Option<String>, Query, description = "End of the range; exclusive"),
+    ("query" = Option<String>, Query, description = "As for /api/v1/logs"),
+    ("service" = Option<String>, Query, description = "Service name"),
+    ("severity" = Option<String>, Query, description = "Lowest severity"),
+    ("trace_id" = Option<String>, Query, description = "32 or 16 hex digits"),
+    ("span_id" = Option<String>, Query, description = "16 hex digits"),
+    ("pattern_id" = Option<String>, Query, description = "16 hex digits"),
+    ("step" = Option<String>, Query, description = "Width of a bucket, such as 30s; auto or absent: a round one")),
+    responses((status = 200, body = HistogramAnswer), (status = "default", body = ErrorAnswer)))]
+pub(crate) async fn histogram(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &[&LOG_FILTER[..], &["step"]].concat(), &[])?;
+    let step_ns = if params.text("step") == Some("auto") { None } else { params.duration_ns("step")? };
+    let (range, matching) = (params.range()?, log_match(&params)?);
+    Ok(json(&app.view.histogram(&caller.tenant, range, &matching, step_ns, app.status.now_ns()).await?))
+}
+
+/// The loss ledger: what was refused, cut, repeated or set aside, newest first.
+#[utoipa::path(get, path = "/api/v1/ledger", tag = "ingest", params(
+    ("from" = Option<String>, Query, description = "Start of the range; inclusive"),
+    ("to" = Option<String>, Query, description = "End of the range; exclusive"),
+    ("sender" = Option<String>, Query, description = "Sender, or its beginning"),
+    ("reason" = Option<String>, Query, description = "Reason code"),
+    ("limit" = Option<u32>, Query, description = "Entries per page; 1,000 when absent"),
+    ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
+    responses((status = 200, body = LedgerAnswer), (status = "default", body = ErrorAnswer)))]
+pub(crate) async fn ledger(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &["from", "to", "sender", "reason", "limit", "cursor"], &[])?;
+    let question = LedgerQuestion {
+        range: params.range()?,
+        sender: params.owned("sender"),
+        reason: params.owned("reason"),
+        limit: params.count("limit")?,
+        cursor: params.owned("cursor"),
+    };
+    Ok(json(&app.view.ledger(&caller.tenant, question, app.status.now_ns()).await?))
+}
+
+fn attribute(text: &str) -> Result<(String, String), Failure> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(wrong("attr", text, "key=value")),
+    }
+}
+
+fn log_match(params: &Params) -> Result<LogMatch, Failure> {
+    let bad = |name: &'static str| move |error: query::QueryError| -> Failure { Error::invalid(format!("`{name}`: {error}")).into() };
+    Ok(LogMatch {
+        service: params.owned("service"),
+        severity_min: params.text("severity").map(query::severity).transpose().map_err(bad("severity"))?,
+        trace_ids: params.text("trace_id").map(query::trace_id).transpose().map_err(bad("trace_id"))?.map_or(Vec::new(), |id| log_ids(&id)),
+        span_id: params.text("span_id").map(query::span_id).transpose().map_err(bad("span_id"))?,
+        pattern_key: params.text("pattern_id").map(query::pattern).transpose().map_err(bad("pattern_id"))?,
+        terms: params.text("query").map(query::parse).transpose().map_err(bad("query"))?.unwrap_or_default(),
+    })
+}
+

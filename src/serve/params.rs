@@ -1,0 +1,110 @@
+//! Query parameters: read once, every name known, every value used. A misspelt filter must not
+//! quietly widen an answer, so unknown and doubled names are refused.
+
+use access::Error;
+use axum::extract::Query;
+use http::Uri;
+use view::TimeRange;
+
+use crate::answer::Failure;
+
+/// The parameters of a request.
+pub(crate) struct Params {
+    pairs: Vec<(String, String)>,
+}
+
+impl Params {
+    /// Reads them. `repeatable` names may come more than once.
+    pub(crate) fn read(uri: &Uri, known: &[&str], repeatable: &[&str]) -> Result<Params, Failure> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Error::invalid("the query string cannot be read"))?;
+        for (at, (name, _)) in pairs.iter().enumerate() {
+            if !known.contains(&name.as_str()) && !repeatable.contains(&name.as_str()) {
+                let shown: String = name.chars().take(60).collect();
+                let all = [known, repeatable].concat().join(", ");
+                return Err(Error::invalid(format!("there is no parameter `{shown}` here; there are: {all}")).into());
+            }
+            let doubled = pairs[..at].iter().any(|(other, _)| other == name);
+            if doubled && !repeatable.contains(&name.as_str()) {
+                return Err(Error::invalid(format!("`{name}` is given more than once")).into());
+            }
+        }
+        Ok(Params { pairs })
+    }
+
+    /// One value; an empty one counts as absent.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// One value, owned.
+    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+        self.text(name).map(str::to_owned)
+    }
+
+    /// All values of a name.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A count.
+    pub(crate) fn count(&self, name: &str) -> Result<Option<usize>, Failure> {
+        let read = |text: &str| text.parse().map_err(|_| wrong(name, text, "a whole number"));
+        self.text(name).map(read).transpose()
+    }
+
+    /// A yes or no.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Failure> {
+        let read = |text: &str| match text {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(wrong(name, text, "true or false")),
+        };
+        self.text(name).map(read).transpose()
+    }
+
+    /// A duration in nanoseconds.
+    pub(crate) fn duration_ns(&self, name: &str) -> Result<Option<u64>, Failure> {
+        let read = |text: &str| view::parse_duration_ns(text).map_err(|error| Error::invalid(format!("`{name}`: {error}")).into());
+        self.text(name).map(read).transpose()
+    }
+
+    /// `from` and `to`.
+    pub(crate) fn range(&self) -> Result<TimeRange, Failure> {
+        TimeRange::parse(self.text("from"), self.text("to")).map_err(|error| Error::invalid(error.to_string()).into())
+    }
+}
+
+/// A value that its parameter cannot have.
+pub(crate) fn wrong(name: &str, text: &str, wanted: &str) -> Failure {
+    let shown: String = text.chars().take(60).collect();
+    Error::invalid(format!("`{name}` is {wanted}, not `{shown}`")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse;
+
+    // Scenario: query strings with encoded, repeated, unknown, doubled and odd values.
+    // Guarantee: what is known is read, anything else is refused with 400.
+    #[test]
+    fn query_strings() {
+        let read = |query: &str| {
+            let uri: Uri = format!("/x?{query}").parse().unwrap();
+            Params::read(&uri, &["a", "limit", "typed", "d"], &["attr"]).map_err(|failure| failure.into_response().status().as_u16())
+        };
+        let params = read("a=x%20y+z&attr=k%3Dv&attr=k2=v2&limit=5&typed=true&d=1.5s").ok().unwrap();
+        assert_eq!(params.text("a"), Some("x y z"));
+        assert_eq!(params.all("attr").collect::<Vec<_>>(), ["k=v", "k2=v2"]);
+        assert_eq!(params.count("limit").ok(), Some(Some(5)));
+        assert_eq!(params.flag("typed").ok(), Some(Some(true)));
+        assert_eq!(params.duration_ns("d").ok(), Some(Some(1_500_000_000)));
+        assert!(read("").is_ok());
+        for bad in ["b=1", "a=1&a=2"] {
+            assert_eq!(read(bad).err(), Some(400), "{bad}");
+        }
+        for bad in ["limit=-1", "limit=x", "limit=99999999999999999999999"] {
+            assert!(read(bad).ok().unwrap().count("limit").is_err(), "{bad}");
+        }
+    }
+}

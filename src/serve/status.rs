@@ -1,0 +1,37 @@
+//! What the doors out want to know about the process. The root implements it; tests fake it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use view::ingest::IngestAnswer;
+
+/// How the process is doing.
+pub trait Status: Send + Sync + 'static {
+    /// Now, nanoseconds since the epoch: the one clock.
+    fn now_ns(&self) -> i64;
+
+    /// Counters, journal, store, addresses.
+    fn ingest(&self) -> IngestAnswer;
+
+    /// Whether new data is accepted.
+    fn readiness(&self) -> Readiness;
+
+    /// Ends when everything accepted before the call is stored, or with `deadline_exceeded` after
+    /// `timeout`, or `unavailable` when it cannot be.
+    fn flush(&self, timeout: Duration) -> Flushing<'_>;
+}
+
+/// A flush under way.
+pub type Flushing<'a> = Pin<Box<dyn Future<Output = Result<(), access::Error>> + Send + 'a>>;
+
+/// Whether new data is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is, and stored at once.
+    Ready,
+    /// It is, and kept in the journal; what is wrong, in one sentence.
+    Degraded(String),
+    /// It is not; why, in one sentence.
+    NotReady(String),
+}
