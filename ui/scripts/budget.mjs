@@ -1,5 +1,5 @@
 // The ratchet: prints what the first load weighs and fails when it passes the value kept in scripts/budget.json.
-// `--lower` writes the present weight (plus 2 %) there; raising it is a decision, made by hand in a commit.
+// `--lower` writes the present weight (plus 5 %) there; raising it is a decision, made by hand in a commit.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
@@ -22,7 +22,7 @@ for (const kind of Object.keys(bytes)) {
 if (process.argv.includes("--lower")) {
   for (const kind of Object.keys(bytes)) {
     const key = `${kind}_gzip_bytes`;
-    budget[key] = Math.min(budget[key], Math.ceil(bytes[kind] * 1.02));
+    budget[key] = Math.min(budget[key], Math.ceil(bytes[kind] * 1.05));
   }
   writeFileSync(file, JSON.stringify(budget, null, 2) + "\n");
 }

@@ -32,9 +32,9 @@ const NUMBERS = { debug: 5, info: 9, warn: 13, error: 17 };
 function line(timeMs, service, traceId, spanId, join) {
   const severity = pickOf(["info", "info", "info", "info", "debug", "warn", "error"]);
   return {
-    time_ns: ns(timeMs), service, severity: severity.toUpperCase(), severity_number: NUMBERS[severity], body: pickOf(BODIES[severity]).replace("%T", traceId ?? "-"),
+    time_ns: ns(timeMs), service, severity: severity.toUpperCase(), severity_number: NUMBERS[severity], level: severity, dropped_attributes_count: join === "found" ? 2 : 0, ...(join === "found" ? { join_source: "body:trace_id" } : {}), body: pickOf(BODIES[severity]).replace("%T", traceId ?? "-"),
     attributes: { "code.function": "handle", "thread.id": int(64), "http.request.size": 1024 * int(90), nested: { a: [1, 2, { b: true }] } }, resource_index: 0,
-    trace_id: traceId, span_id: spanId, join, confidence: join === "placed" ? 0.5 : 1, pattern_id: hex(16), scope: { name: "app.log", version: "1.2" },
+    trace_id: traceId, span_id: spanId, join, confidence: join === "placed" ? 0.5 : 1, pattern_id: hex(16), scope_index: 0,
   };
 }
 
@@ -89,6 +89,7 @@ logLines[2].body = EVIL;
 logLines[4].body = `java.lang.IllegalStateException: order 9f31 is closed\n${"\tat com.shop.Order.close(Order.java:88)\n".repeat(14)}`;
 
 const RESOURCE = { attributes: { "service.name": "checkout", "service.version": "2.14.1", "k8s.pod.name": "checkout-7c9d-x2", "host.name": "node-3", "process.pid": 4711 }, schema_url: "https://opentelemetry.io/schemas/1.27.0" };
+const SCOPES = [{ name: "io.opentelemetry.express", version: "0.41.0", attributes: {}, schema_url: "", dropped_attributes_count: 0 }];
 const PROBLEMS = [{ code: "missing_parent", text: "Spans name a parent that is not stored: not yet arrived, not sent, or refused.", count: 2 }, { code: "clock_skew", text: "Spans of payment begin before their parent; its clock is about 4 ms behind.", count: 5 }];
 
 function columns(t) {
@@ -108,11 +109,11 @@ function spanAnswer(t, spanId) {
   const error = r.status === 2;
   const stack = `${EVIL}\n${"    at Gateway.charge (gateway.js:41:17)\n".repeat(12)}`;
   return {
-    ...head(t), services: [r.service], resources: [RESOURCE], logs: t.lines.filter((l) => l.span_id === spanId),
+    ...head(t), services: [r.service], resources: [RESOURCE], scopes: SCOPES, logs: t.lines.filter((l) => l.span_id === spanId),
     spans: [{
       span_id: r.id, parent_span_id: t.rows[r.parent]?.id ?? null, depth: r.depth, service: r.service, name: r.name, kind: "server", start_ns: ns(t.startMs + r.start / 1000), duration_ns: ns(r.duration / 1000), status: ["unset", "ok", "error"][r.status], status_message: error ? "card declined by the issuer" : null,
       attributes: { "http.request.method": "POST", "http.route": "/cart/checkout", "http.response.status_code": error ? 500 : 200, "user.id": "u-3391", "order.total": 81.5, "order.gift": false, "evil.html": EVIL, "big.id": "9007199254740993", empty: "", none: null, "order.items": ["OLJCESPC7Z", "66VCHSJNUP"], "long.text": "lorem ipsum dolor sit amet ".repeat(12) },
-      resource_index: 0, scope: { name: "io.opentelemetry.express", version: "0.41.0", attributes: {} }, log_count: r.logs, critical: !!r.critical,
+      resource_index: 0, scope_index: 0, weight: 1, dropped_events_count: 3, marks: ["truncated"], zipkin: { shared: true, local_endpoint: { serviceName: r.service, ipv4: "10.0.0.7", port: 8080 } }, log_count: r.logs, critical: !!r.critical,
       events: error ? [{ name: "exception", time_ns: ns(t.startMs + r.start / 1000 + 1), attributes: { "exception.type": "PaymentError", "exception.message": "card declined", "exception.stacktrace": stack } }] : [{ name: "cache.lookup", time_ns: ns(t.startMs + r.start / 1000), attributes: { hit: false } }],
       links: [{ trace_id: ID(4), span_id: hex(16), attributes: { "messaging.batch": 3 } }],
     }],
@@ -145,7 +146,7 @@ function answer(path, q) {
     if (q.get("format") === "columns") return [200, columns(t)];
     if (q.get("span_id")) return [200, spanAnswer(t, q.get("span_id"))];
     const { logs, next } = page(t.lines, q, "logs", "logs_limit");
-    return [200, { ...head(t), services: SERVICES, resources: [RESOURCE], spans: [], logs, logs_next_cursor: next }];
+    return [200, { ...head(t), services: SERVICES, resources: [RESOURCE], scopes: SCOPES, spans: [], logs, logs_next_cursor: next }];
   }
   const [from, to] = [timeOf(q.get("from"), now - HOUR), timeOf(q.get("to"), now)];
   const within = (x) => Number(x) / 1e6 >= from && Number(x) / 1e6 < to;
@@ -160,7 +161,7 @@ function answer(path, q) {
       const fit = empty ? [] : logsOf(q).filter((l) => within(l.time_ns));
       if (q.get("order") === "oldest") fit.reverse();
       const { logs, next } = page(fit, q, "logs", "limit");
-      return [200, { logs, resources: [RESOURCE], next_cursor: next }];
+      return [200, { logs, resources: [RESOURCE], scopes: SCOPES, next_cursor: next }];
     }
     case "logs/histogram": {
       const step = Number.parseFloat(q.get("step")) * 1000;
@@ -181,7 +182,7 @@ function answer(path, q) {
         : { accepted: { traces: 1284213 + grown, logs: 884120 + grown, metrics: 52011 }, stored: { traces: 1284013 + grown, logs: 884120, metrics: 52011 }, refused: { traces: 1200, logs: 0, metrics: 0 }, rejected: { traces: 14, logs: 2, metrics: 0 }, dead_letters: zero, duplicates: { traces: 600, logs: 0, metrics: 0 }, journal: { bytes: 73_400_320, bytes_max: 8_589_934_592, oldest_unconfirmed_ns: ns(Date.now() - 380) }, store: { state: "ok", guarantee: "exactly_once" }, addresses: { otlp_grpc: "127.0.0.1:4317", otlp_http: "127.0.0.1:4318", zipkin: "127.0.0.1:9411" } }];
     }
     case "ledger": {
-      const all = empty ? [] : Array.from({ length: 14 }, (_, i) => ({ time_ns: ns(now - i * 700_000), sender: pickOf(["10.0.3.7", "10.0.3.9", "checkout"]), signal: pickOf(["traces", "logs"]), reason: pickOf(["span_id_zero", "attribute_truncated", "resent", "timestamp_nonsense"]), items: 1 + int(400), example: i === 2 ? EVIL : "span 0000000000000000 of checkout" }));
+      const all = empty ? [] : Array.from({ length: 14 }, (_, i) => ({ time_ns: ns(now - i * 700_000), sender: pickOf(["10.0.3.7", "10.0.3.9", "checkout"]), signal: pickOf(["traces", "logs"]), reason: pickOf(["span_id_zero", "attribute_truncated", "resent", "timestamp_nonsense"]), outcome: pickOf(["refused", "altered", "repeated"]), items: i === 4 ? 0 : 1 + int(400), example: i === 2 ? EVIL : "span 0000000000000000 of checkout" }));
       return [200, { entries: all.filter((e) => (!q.get("sender") || e.sender === q.get("sender")) && (!q.get("reason") || e.reason === q.get("reason"))) }];
     }
     default: {

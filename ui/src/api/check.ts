@@ -45,6 +45,9 @@ export const arr = <T>(item: Check<T>): Check<T[]> => (v, at) => {
   return v.map((x, i) => item(x, `${at}[${i}]`));
 };
 
+/** A list that may be absent. */
+export const list = <T>(item: Check<T>): Check<T[]> => or(arr(item), [] as T[]);
+
 export const dict = <T>(item: Check<T>): Check<Record<string, T>> => (v, at) => {
   if (typeof v !== "object" || v === null || Array.isArray(v)) throw new ShapeError(at, "an object", v);
   const out: Record<string, T> = Object.create(null) as Record<string, T>;
@@ -55,15 +58,28 @@ export const dict = <T>(item: Check<T>): Check<Record<string, T>> => (v, at) => 
 /** Absent and null both become `fallback`. */
 export const or = <T, F>(item: Check<T>, fallback: F): Check<T | F> => (v, at) => (v === undefined || v === null ? fallback : item(v, at));
 
-type Fields<T> = { [K in keyof T]-?: Check<T[K]> };
-
-export const obj = <T>(fields: Fields<T>): Check<T> => (v, at) => {
-  if (typeof v !== "object" || v === null || Array.isArray(v)) throw new ShapeError(at, "an object", v);
-  const source = v as Record<string, unknown>;
-  const out = {} as T;
-  for (const key of Object.keys(fields) as (keyof T & string)[]) out[key] = fields[key](source[key], at ? `${at}.${key}` : key);
-  return out;
+/**
+ * An object of the generated type `T`, of which a page reads the fields given: `pick<T.Span>()({ name: str })`.
+ * A field that `T` has not, or whose values the checker would not pass on, gets a type that no page can use;
+ * a field that no page reads needs no checker.
+ */
+export const pick = <T>() => <F extends Record<string, Check<unknown>>>(fields: F): Check<{ [K in keyof F]: Fit<T, K, Checked<F[K]>> }> => {
+  const checks: [string, Check<unknown>][] = Object.entries(fields);
+  return (v, at) => {
+    if (typeof v !== "object" || v === null || Array.isArray(v)) throw new ShapeError(at, "an object", v);
+    const out: Record<string, unknown> = {};
+    for (const [key, check] of checks) out[key] = check((v as Record<string, unknown>)[key], at ? `${at}.${key}` : key);
+    return out as { [K in keyof F]: Fit<T, K, Checked<F[K]>> };
+  };
 };
+
+type Fit<T, K, C> = K extends keyof T ? (Whole<T[K]> extends C ? C : { "the server sends another type for": K }) : { "the server does not send": K };
+
+/** A generated type with everything there: checkers give defaults for what may be absent. */
+type Whole<T> = T extends null | undefined ? never : T extends (infer I)[] ? Whole<I>[] : T extends object ? { [K in keyof T]-?: Whole<T[K]> } : T;
+
+/** What a checker gives. */
+export type Checked<C> = C extends Check<infer T> ? T : never;
 
 /** A list of numbers as a typed array: 100,000 rows without an object per row. */
 export const column = <A extends Float64Array | Int32Array | Uint8Array | Uint16Array>(make: new (n: number) => A, rows: () => number): Check<A> => (v, at) => {

@@ -86,8 +86,8 @@ export const getHistogram = (filter: LogFilter, step: string, signal?: AbortSign
 
 export const getIngest = (signal?: AbortSignal) => get("ingest", {}, shape.ingest, signal);
 
-export const getLedger = (filter: Range & { sender?: string | null; reason?: string | null }, signal?: AbortSignal) =>
-  get("ledger", filter, shape.ledger, signal);
+export const getLedger = (filter: Range & { sender?: string | null; reason?: string | null }, cursor: string | null, signal?: AbortSignal) =>
+  get("ledger", { ...filter, cursor }, shape.ledger, signal);
 
 /** One span with everything it carries, and its log lines. */
 export const getSpan = (trace: string, span: string, signal?: AbortSignal) =>

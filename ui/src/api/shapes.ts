@@ -1,101 +1,106 @@
-/** The checkers for every answer the pages read: one per type of types.gen.ts, side by side with it. */
-import { any, arr, bool, dict, type Check, ns, num, obj, or, str } from "./check";
+/** The checkers for every answer the pages read, tied to the generated types. What a checker gives is the type that pages use. */
+import { any, arr, bool, dict, type Checked, list, ns, num, or, pick, str } from "./check";
 import type * as T from "./types.gen";
 
 const attributes = or(dict(any), {} as Record<string, unknown>);
-const partial = { partial: or(bool, undefined), partial_reason: or(str, undefined) };
-const counts: Check<Record<string, number>> = (v, at) => (typeof v === "number" ? { items: v } : or(dict(num), {} as Record<string, number>)(v, at));
+const texts = list(str);
+const dropped = or(num, 0);
 
-export const scope = obj<T.Scope>({ name: or(str, ""), version: or(str, null), attributes, schema_url: or(str, null) });
+export const scope = pick<T.Scope>()({ name: or(str, ""), version: or(str, ""), attributes });
+export type Scope = Checked<typeof scope>;
 
-/** A resource is `{attributes, …}`; a bare map of attributes is read as one too. */
-export const resource: Check<T.Resource> = (v, at) => {
-  const whole = dict(any)(v, at);
-  const inner = whole["attributes"];
-  if (typeof inner === "object" && inner !== null && !Array.isArray(inner)) return obj<T.Resource>({ attributes, schema_url: or(str, null) })(v, at);
-  return { attributes: whole, schema_url: null };
-};
+export const resource = pick<T.Resource>()({ attributes, schema_url: or(str, ""), dropped_attributes_count: dropped });
+export type Resource = Checked<typeof resource>;
 
-export const logLine = obj<T.LogLine>({
+const shared = { resources: list(resource), scopes: list(scope) };
+
+export const logLine = pick<T.LogLine>()({
   time_ns: ns,
+  original_time_ns: or(ns, null),
   service: or(str, ""),
   severity: or(str, ""),
   severity_number: or(num, 0),
+  level: or(str, ""),
   body: any,
   attributes,
-  resource_index: or(num, null),
+  dropped_attributes_count: dropped,
+  event_name: or(str, null),
+  resource_index: or(num, -1),
+  scope_index: or(num, -1),
   trace_id: or(str, null),
   span_id: or(str, null),
-  join: or(str as Check<NonNullable<T.LogLine["join"]>>, null),
+  join: or(str, null),
+  join_source: or(str, null),
   confidence: or(num, null),
   pattern_id: or(str, null),
-  scope: or(scope, null),
-  event_name: or(str, null),
+  marks: texts,
+});
+export type LogLine = Checked<typeof logLine>;
+
+const problem = pick<T.Problem>()({ code: str, text: or(str, ""), count: or(num, 1) });
+export type Problem = Checked<typeof problem>;
+
+export const services = pick<T.ServicesAnswer>()({
+  services: arr(pick<T.Service>()({ name: str, spans: or(num, 0), logs: or(num, 0), last_seen_ns: or(ns, "0") })),
 });
 
-const problem = obj<T.Problem>({ code: str, text: or(str, ""), count: or(num, 1) });
-
-export const service = obj<T.Service>({
-  name: str, spans: or(num, 0), errors: or(num, 0), p50_ns: or(ns, "0"), p95_ns: or(ns, "0"), p99_ns: or(ns, "0"),
-  logs: or(num, 0), first_seen_ns: or(ns, "0"), last_seen_ns: or(ns, "0"),
+export const operations = pick<T.OperationsAnswer>()({
+  operations: arr(pick<T.Operation>()({ name: str, kind: or(str, ""), spans: or(num, 0) })),
 });
 
-export const services = obj<T.ServicesAnswer>({ services: arr(service) });
-
-export const operations = obj<T.OperationsAnswer>({
-  operations: arr(obj<T.Operation>({
-    name: str, kind: or(str, ""), spans: or(num, 0), errors: or(num, 0), p50_ns: or(ns, "0"), p95_ns: or(ns, "0"), p99_ns: or(ns, "0"),
-  })),
+const summary = pick<T.TraceSummary>()({
+  trace_id: str, root_service: or(str, ""), root_operation: or(str, ""), start_ns: ns, duration_ns: ns,
+  spans: num, errors: or(num, 0), logs: or(num, 0), services: texts, complete: or(bool, true),
 });
+export type TraceSummary = Checked<typeof summary>;
 
-export const traces = obj<T.TracesAnswer>({
-  traces: arr(obj<T.TraceSummary>({
-    trace_id: str, root_service: or(str, ""), root_operation: or(str, ""), start_ns: ns, duration_ns: ns,
-    spans: num, errors: or(num, 0), logs: or(num, 0), services: or(arr(str), []), complete: or(bool, true),
-  })),
-  next_cursor: or(str, null),
-  ...partial,
-});
+export const traces = pick<T.TracesAnswer>()({ traces: arr(summary), next_cursor: or(str, null), partial: or(bool, false), partial_reason: or(str, null) });
 
-export const trace = obj<T.TraceAnswer>({
-  trace_id: str, start_ns: ns, duration_ns: ns, total_spans: num, total_logs: or(num, 0),
-  services: or(arr(str), []),
-  resources: or(arr(resource), []),
-  spans: or(arr(obj<T.Span>({
-    span_id: str, parent_span_id: or(str, null), depth: or(num, 0), service: or(str, ""), name: or(str, ""), kind: or(str, ""),
-    start_ns: ns, duration_ns: ns, status: or(str, "unset"), status_message: or(str, null), attributes, resource_index: or(num, null),
-    scope: or(scope, null), trace_state: or(str, null),
-    events: or(arr(obj<T.SpanEvent>({ name: or(str, ""), time_ns: ns, attributes })), []),
-    links: or(arr(obj<T.SpanLink>({ trace_id: str, span_id: or(str, ""), attributes })), []),
-    log_count: or(num, 0), critical: or(bool, false),
-  })), []),
-  logs: or(arr(logLine), []),
-  problems: or(arr(problem), []),
-  logs_next_cursor: or(str, null),
-  ...partial,
+const event = pick<T.SpanEvent>()({ name: or(str, ""), time_ns: ns, attributes, dropped_attributes_count: dropped });
+export type SpanEvent = Checked<typeof event>;
+
+const spanLink = pick<T.SpanLink>()({ trace_id: or(str, ""), span_id: or(str, ""), trace_state: or(str, ""), attributes });
+const zipkin = pick<T.ZipkinSpan>()({ shared: or(bool, null), debug: or(bool, null), local_endpoint: any, remote_endpoint: any });
+
+const span = pick<T.Span>()({
+  span_id: str, parent_span_id: or(str, null), service: or(str, ""), name: or(str, ""), start_ns: ns, duration_ns: ns,
+  original_start_ns: or(ns, null), original_end_ns: or(ns, null), status_message: or(str, ""), trace_state: or(str, ""), weight: or(num, 1),
+  attributes, dropped_attributes_count: dropped, dropped_events_count: dropped, dropped_links_count: dropped,
+  resource_index: or(num, -1), scope_index: or(num, -1), events: list(event), links: list(spanLink),
+  log_count: or(num, 0), marks: texts, zipkin: or(zipkin, null),
 });
+export type Span = Checked<typeof span>;
+
+export const trace = pick<T.TraceAnswer>()({
+  trace_id: str, start_ns: ns, ...shared, spans: list(span), logs: list(logLine), logs_next_cursor: or(str, null),
+});
+export type TraceAnswer = Checked<typeof trace>;
 
 /** Everything of the columns answer but the columns, which client.ts turns into typed arrays. */
-export const columnsHead = obj<Omit<T.TraceColumnsAnswer, "columns"> & { columns: Record<string, unknown> }>({
+export const columnsHead = pick<Omit<T.TraceColumnsAnswer, "columns"> & { columns: Record<string, unknown> }>()({
   trace_id: str, start_ns: ns, duration_ns: ns, total_spans: num, total_logs: or(num, 0),
-  services: arr(str), names: arr(str), columns: dict(any), problems: or(arr(problem), []), ...partial,
+  services: arr(str), names: arr(str), columns: dict(any), problems: list(problem), partial: or(bool, false), partial_reason: or(str, null),
 });
 
-export const logs = obj<T.LogsAnswer>({ logs: arr(logLine), resources: or(arr(resource), []), next_cursor: or(str, null), ...partial });
+export const logs = pick<T.LogsAnswer>()({ logs: arr(logLine), ...shared, next_cursor: or(str, null) });
 
-export const histogram = obj<T.HistogramAnswer>({
-  step_ns: ns, buckets: arr(obj<T.HistogramBucket>({ time_ns: ns, counts: dict(num) })), ...partial,
-});
+const bucket = pick<T.HistogramBucket>()({ time_ns: ns, counts: dict(num) });
+export type HistogramBucket = Checked<typeof bucket>;
+export const histogram = pick<T.HistogramAnswer>()({ step_ns: ns, buckets: arr(bucket) });
 
-export const ingest = obj<T.IngestAnswer>({
+const counts = pick<T.Counts>()({ traces: or(num, 0), logs: or(num, 0), metrics: or(num, 0) });
+export type Counts = Checked<typeof counts>;
+
+export const ingest = pick<T.IngestAnswer>()({
   accepted: counts, stored: counts, refused: counts, rejected: counts, dead_letters: counts, duplicates: counts,
-  journal: obj<T.IngestAnswer["journal"]>({ bytes: or(num, 0), bytes_max: or(num, null), oldest_unconfirmed_ns: or(ns, null) }),
-  store: obj<T.IngestAnswer["store"]>({
-    state: str as Check<T.IngestAnswer["store"]["state"]>, guarantee: str as Check<T.IngestAnswer["store"]["guarantee"]>, message: or(str, null),
-  }),
-  addresses: or(dict(str), undefined),
+  journal: pick<T.JournalState>()({ bytes: or(num, 0), bytes_max: or(num, null), oldest_unconfirmed_ns: or(ns, null), problem: or(str, null) }),
+  store: pick<T.StoreState>()({ state: str, guarantee: str, message: or(str, null) }),
+  addresses: or(dict(str), {} as Record<string, string>),
 });
+export type IngestAnswer = Checked<typeof ingest>;
 
-export const ledger = obj<T.LedgerAnswer>({
-  entries: arr(obj<T.LedgerEntry>({ time_ns: ns, sender: or(str, ""), signal: or(str, ""), reason: or(str, ""), items: or(num, 0), example: or(str, null) })),
+const entry = pick<T.LedgerEntry>()({
+  time_ns: ns, sender: or(str, ""), signal: or(str, ""), reason: or(str, ""), outcome: or(str, ""), items: or(num, 0), example: or(str, null),
 });
+export type LedgerEntry = Checked<typeof entry>;
+export const ledger = pick<T.LedgerAnswer>()({ entries: arr(entry), next_cursor: or(str, null) });

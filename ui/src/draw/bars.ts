@@ -1,5 +1,5 @@
 /** The log histogram's geometry: stacked bars by severity in, rectangles out. Pure. */
-import type { HistogramBucket } from "../api/types.gen";
+import type { HistogramBucket } from "../api/shapes";
 import { nsToMs } from "../state/time";
 import { SEVERITIES, type Severity, severityOf } from "./color";
 

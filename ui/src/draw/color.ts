@@ -59,6 +59,10 @@ export function oklch(l: number, c: number, hue: number): string {
 export const SEVERITIES = ["unset", "trace", "debug", "info", "warn", "error", "fatal"] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
+/** As the server judged it; what carries no level is `unset`. */
+export const severityOfLine = (line: { level: string; severity_number: number; severity: string }): Severity =>
+  SEVERITIES.find((s) => s === line.level) ?? severityOf(line.severity_number, line.severity);
+
 /** By OpenTelemetry's number where there is one, else by the sender's word. */
 export function severityOf(number: number, text = ""): Severity {
   if (number >= 1 && number <= 24) return SEVERITIES[1 + Math.floor((number - 1) / 4)]!;

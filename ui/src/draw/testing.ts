@@ -1,5 +1,5 @@
 /** Traces written as text, for tests: one span per line, indentation is depth. `service name start+duration [!] [*] [#id]`, in µs. */
-import type { LogLine } from "../api/types.gen";
+import type { LogLine } from "../api/shapes";
 import { subtreeEnds, type Trace } from "./trace";
 
 export function traceOf(text: string): Trace {
@@ -31,7 +31,7 @@ const indent = (line: string): number => line.length - line.trimStart().length;
 
 /** A log line at `us` after the trace's start. */
 export function logAt(us: number, spanId: string | null, body: string, more: Partial<LogLine> = {}): LogLine {
-  return { time_ns: (1_700_000_000_000_000_000n + BigInt(Math.round(us * 1000))).toString(), service: "svc", severity: "INFO", severity_number: 9, body, attributes: {}, span_id: spanId, join: "own", ...more };
+  return { time_ns: (1_700_000_000_000_000_000n + BigInt(Math.round(us * 1000))).toString(), service: "svc", severity: "INFO", severity_number: 9, level: "", body, attributes: {}, dropped_attributes_count: 0, original_time_ns: null, event_name: null, resource_index: 0, scope_index: 0, trace_id: null, span_id: spanId, join: "own", join_source: null, confidence: 1, pattern_id: null, marks: [], ...more };
 }
 
 /** Takes the common indentation away, so that expected texts can stand in the code. */

@@ -2,7 +2,7 @@
  * A trace as the waterfall needs it: columns in depth-first order, no object per span. Tested with 100,000 spans.
  * Pure. The tree, the critical path and the joins come from the server; nothing here decides them.
  */
-import type { LogLine, Problem } from "../api/types.gen";
+import type { LogLine, Problem } from "../api/shapes";
 
 export interface Trace {
   id: string;

@@ -1,6 +1,6 @@
 /** One log line, closed (a row of 24 pixels) and open (everything it carries). Used by the log page and the request page. */
-import { severityOf } from "../draw/color";
-import type { LogLine, Resource } from "../api/types.gen";
+import { severityOfLine } from "../draw/color";
+import type { LogLine, Resource, Scope } from "../api/shapes";
 import { zone } from "../state/range";
 import { formatMs, formatNs, formatUs, nsToMs, usSince } from "../state/time";
 import { link } from "../state/url";
@@ -12,7 +12,7 @@ export const LOG_ROW_PX = 24;
 
 export const bodyText = (line: LogLine): string => valueText(line.body ?? line.event_name ?? "");
 
-const JOIN_TEXT = {
+const JOIN_TEXT: Record<string, string> = {
   own: "by its own trace id",
   found: "by a trace id found in its text or attributes",
   placed: "placed by instance and time; not certain",
@@ -34,7 +34,7 @@ export function Marked({ text, words }: { text: string; words: string[] }) {
 export function LogRow({ line, words = [], origin, selected, open, id, onClick }: {
   line: LogLine; words?: string[]; origin?: string; selected?: boolean; open?: boolean; id?: string; onClick?: () => void;
 }) {
-  const severity = severityOf(line.severity_number, line.severity);
+  const severity = severityOfLine(line);
   const text = bodyText(line);
   return (
     <div class={`log sev-row-${severity}`} role="option" id={id} aria-selected={!!selected} aria-expanded={open} onClick={onClick}>
@@ -47,7 +47,7 @@ export function LogRow({ line, words = [], origin, selected, open, id, onClick }
   );
 }
 
-export function LogDetails({ line, resource, inTrace = false }: { line: LogLine; resource: Resource | undefined; inTrace?: boolean }) {
+export function LogDetails({ line, resource, scope, inTrace = false }: { line: LogLine; resource: Resource | undefined; scope: Scope | undefined; inTrace?: boolean }) {
   return (
     <div class="log-more">
       <div class="row wrap">
@@ -62,7 +62,20 @@ export function LogDetails({ line, resource, inTrace = false }: { line: LogLine;
       <pre>{typeof line.body === "string" ? line.body : JSON.stringify(line.body, null, 2)}</pre>
       {Object.keys(line.attributes).length > 0 && <section><h3>Attributes</h3><Attributes of={line.attributes} /></section>}
       {resource && <section><h3>Resource</h3><Attributes of={resource.attributes} /></section>}
-      {line.scope?.name && <p class="faint">Scope {line.scope.name} {line.scope.version}</p>}
+      <Notes notes={[
+        scope?.name && `Scope ${scope.name} ${scope.version}`,
+        line.event_name && `Event ${line.event_name}`,
+        line.join_source && `The id stood in ${line.join_source}`,
+        line.original_time_ns && `Sent with the time ${line.original_time_ns}`,
+        line.dropped_attributes_count > 0 && `${line.dropped_attributes_count} attributes dropped`,
+        ...line.marks.map((m) => m.replaceAll("_", " ")),
+      ]} />
     </div>
   );
+}
+
+/** Small facts in one line: what was dropped, replaced or is special. */
+export function Notes({ notes }: { notes: (string | false | null | undefined)[] }) {
+  const said = notes.filter(Boolean);
+  return said.length > 0 ? <p class="faint notes">{said.join(" · ")}</p> : null;
 }

@@ -1,20 +1,23 @@
 /** Ingest health: what came, what is kept, what was not and why; where to send to. Asks again every few seconds while seen. */
 import { useEffect, useRef } from "preact/hooks";
 import { getIngest, getLedger } from "../../api/client";
-import type { IngestAnswer, LedgerEntry } from "../../api/types.gen";
+import type { Counts, IngestAnswer, LedgerEntry } from "../../api/shapes";
 import { formatBytes, formatCount } from "../../draw/scale";
 import { Combo } from "../../kit/combo";
 import { CopyButton } from "../../kit/copy";
 import { addressesOf, GettingStarted } from "../../kit/getting-started";
 import { RangePicker } from "../../kit/range-picker";
 import { Bones, Trouble, TroubleNote } from "../../kit/states";
-import { useLoad } from "../../state/load";
+import { useLoad, usePages } from "../../state/load";
 import { range, turn, zone } from "../../state/range";
 import { formatMs, formatNs, formatUs, nsToMs } from "../../state/time";
 import { params, setParams } from "../../state/url";
 import "./ingest.css";
 
 const AGAIN_MS = 5000;
+
+type Signal = keyof Counts;
+const SIGNALS: Signal[] = ["traces", "logs", "metrics"];
 
 export function IngestPage() {
   const ingest = useLoad(`ingest ${turn.value}`, getIngest);
@@ -46,16 +49,16 @@ export function IngestPage() {
 }
 
 function rateOf(a: { at: number; data: IngestAnswer } | null, b: { at: number; data: IngestAnswer } | null) {
-  return (signal: string): number | null => (a && b && b.at > a.at ? Math.max(0, ((b.data.accepted[signal] ?? 0) - (a.data.accepted[signal] ?? 0)) / ((b.at - a.at) / 1000)) : null);
+  return (signal: Signal): number | null => (a && b && b.at > a.at ? Math.max(0, (b.data.accepted[signal] - a.data.accepted[signal]) / ((b.at - a.at) / 1000)) : null);
 }
 
-const STORE = {
+const STORE: Record<string, { class: string; text: string; note: string }> = {
   ok: { class: "good", text: "Storing", note: "Everything accepted reaches the store." },
   slow: { class: "warn", text: "Store slow", note: "The journal holds what the store has not taken yet; nothing is lost." },
   down: { class: "bad", text: "Store down", note: "Accepted items wait in the journal until the store is back." },
 };
 
-const GUARANTEE = {
+const GUARANTEE: Record<string, string> = {
   exactly_once: "Each accepted item is stored exactly once.",
   at_least_once: "Accepted items are stored at least once: this store's tables are not Hypocenter's own.",
 };
@@ -67,7 +70,7 @@ function Health({ data }: { data: IngestAnswer }) {
     <dl class="facts">
       <div><dt>Store</dt><dd class={store.class}><i class="dot" />{store.text}</dd><p>{data.store.message || store.note}</p></div>
       <div><dt>Guarantee</dt><dd>{data.store.guarantee.replaceAll("_", " ")}</dd><p>{GUARANTEE[data.store.guarantee] ?? ""}</p></div>
-      <div><dt>Journal</dt><dd>{formatBytes(data.journal.bytes)}</dd><p>{data.journal.bytes_max ? `of ${formatBytes(data.journal.bytes_max)} at most` : "on disk"}</p></div>
+      <div><dt>Journal</dt><dd>{formatBytes(data.journal.bytes)}</dd><p class={data.journal.problem ? "bad" : ""}>{data.journal.problem ? data.journal.problem : data.journal.bytes_max ? `of ${formatBytes(data.journal.bytes_max)} at most` : "on disk"}</p></div>
       <div><dt>Oldest not yet stored</dt><dd class={age !== null && age > 60_000 ? "warn" : ""}>{age === null ? "none" : formatUs(age * 1000)}</dd><p>{age === null ? "All that was accepted is stored." : "Age of the oldest accepted item on its way to the store."}</p></div>
     </dl>
   );
@@ -89,9 +92,8 @@ const COLUMNS: { key: "accepted" | "stored" | "refused" | "rejected" | "dead_let
   { key: "duplicates", text: "Duplicates", note: "Re-sent requests recognised and not stored again" },
 ];
 
-function Signals({ data, rate }: { data: IngestAnswer; rate(signal: string): number | null }) {
-  const signals = [...new Set(COLUMNS.flatMap((c) => Object.keys(data[c.key])))].sort((a, b) => rank(a) - rank(b));
-  const none = signals.every((s) => !data.accepted[s] && !data.refused[s] && !data.rejected[s]);
+function Signals({ data, rate }: { data: IngestAnswer; rate(signal: Signal): number | null }) {
+  const none = SIGNALS.every((s) => !data.accepted[s] && !data.refused[s] && !data.rejected[s]);
   if (none) {
     return (
       <section class="quiet">
@@ -108,14 +110,14 @@ function Signals({ data, rate }: { data: IngestAnswer; rate(signal: string): num
         <table class="counts">
           <thead><tr><th>Signal</th><th class="num">Now</th>{COLUMNS.map((c) => <th key={c.key} class="num" title={c.note}>{c.text}</th>)}</tr></thead>
           <tbody>
-            {signals.map((s) => {
+            {SIGNALS.map((s) => {
               const r = rate(s);
               return (
                 <tr key={s}>
-                  <td>{s[0]?.toUpperCase()}{s.slice(1)}</td>
+                  <td>{s === "traces" ? "Spans" : s === "logs" ? "Log lines" : "Metric points"}</td>
                   <td class="num soft">{r === null ? "–" : `${formatCount(r)} / s`}</td>
                   {COLUMNS.map((c) => {
-                    const n = data[c.key][s] ?? 0;
+                    const n = data[c.key][s];
                     return <td key={c.key} class={`num ${n === 0 ? "faint" : c.bad ? "bad" : ""}`}>{n === 0 ? "–" : n.toLocaleString("en-US")}</td>;
                   })}
                 </tr>
@@ -127,9 +129,6 @@ function Signals({ data, rate }: { data: IngestAnswer; rate(signal: string): num
     </section>
   );
 }
-
-const ORDER = ["traces", "spans", "logs", "metrics"];
-const rank = (signal: string) => (ORDER.indexOf(signal) + 1 || 9);
 
 function Addresses({ data }: { data: IngestAnswer }) {
   const a = addressesOf(data.addresses);
@@ -151,11 +150,14 @@ function Addresses({ data }: { data: IngestAnswer }) {
 function Ledger() {
   const p = params.value;
   const filter = { ...range.value, from: p.get("from") || "now-24h", sender: p.get("sender"), reason: p.get("reason") };
-  const whole = useLoad(`all ${turn.value} ${filter.from} ${filter.to}`, (signal) => getLedger({ from: filter.from, to: filter.to }, signal));
+  const period = { from: filter.from, to: filter.to };
+  const whole = useLoad(`all ${turn.value} ${filter.from} ${filter.to}`, (signal) => getLedger(period, null, signal));
+  const shown = usePages<LedgerEntry>(`${turn.value} ${JSON.stringify(filter)}`, async (cursor, signal) => {
+    const answer = await getLedger(filter, cursor, signal);
+    return { items: answer.entries, next: answer.next_cursor, partial: null };
+  });
   const narrowed = !!(filter.sender || filter.reason);
-  const part = useLoad(narrowed ? `${turn.value} ${JSON.stringify(filter)}` : null, (signal) => getLedger(filter, signal));
-  const shown = narrowed ? part : whole;
-  const entries = shown.data?.entries ?? [];
+  const entries = shown.data?.items ?? [];
   const values = (pick: (e: LedgerEntry) => string) => [...new Set((whole.data?.entries ?? []).map(pick))].filter(Boolean).sort().map((value) => ({ value }));
   return (
     <section class="ledger">
@@ -172,7 +174,7 @@ function Ledger() {
         : (
           <div class="scroll">
             <table>
-              <thead><tr><th>Time</th><th>Sender</th><th>Signal</th><th>Reason</th><th class="num">Items</th><th>Example</th></tr></thead>
+              <thead><tr><th>Time</th><th>Sender</th><th>Signal</th><th>Reason</th><th>Outcome</th><th class="num">Items</th><th>Example</th></tr></thead>
               <tbody>
                 {entries.map((e, i) => (
                   <tr key={i}>
@@ -180,12 +182,14 @@ function Ledger() {
                     <td><button type="button" class="link" onClick={() => setParams({ sender: e.sender })}>{e.sender || "unknown"}</button></td>
                     <td>{e.signal}</td>
                     <td><button type="button" class="link" onClick={() => setParams({ reason: e.reason })}>{e.reason.replaceAll("_", " ")}</button></td>
-                    <td class="num">{e.items.toLocaleString("en-US")}</td>
+                    <td class="soft">{e.outcome.replaceAll("_", " ")}</td>
+                    <td class="num" title={e.items === 0 ? "Refused before its items could be counted" : undefined}>{e.items === 0 ? "?" : e.items.toLocaleString("en-US")}</td>
                     <td class="mono faint example">{e.example}</td>
                   </tr>
                 ))}
               </tbody>
             </table>
+            {shown.data.next && <div class="foot"><button type="button" class="small" onClick={shown.more} disabled={shown.loadingMore}>{shown.loadingMore ? "Loading…" : "Load more"}</button></div>}
           </div>
         )}
     </section>

@@ -1,11 +1,11 @@
 /** How many lines when, stacked by severity. Drag over it to narrow the time. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { getHistogram, type LogFilter } from "../../api/client";
-import type { HistogramBucket } from "../../api/types.gen";
+import type { HistogramBucket } from "../../api/shapes";
 import { type BarFrame, bucketTotal, bySeverity, niceMax, stackBars } from "../../draw/bars";
 import { SEVERITIES } from "../../draw/color";
 import { clockTicks, formatCount, histogramStep } from "../../draw/scale";
-import { PartialNote, TroubleNote } from "../../kit/states";
+import { TroubleNote } from "../../kit/states";
 import { palette } from "../../kit/theme";
 import { context, drag, useSize } from "../../kit/use";
 import { useLoad } from "../../state/load";
@@ -18,7 +18,7 @@ const FOOT = 18;
 const HEAD = 20;
 const WIDE_MS = 60 * 86_400_000;
 
-interface Shown { buckets: HistogramBucket[]; fromMs: number; toMs: number; stepMs: number; partial: string | null }
+interface Shown { buckets: HistogramBucket[]; fromMs: number; toMs: number; stepMs: number }
 
 /** A window of years ("any time") is asked twice: once for where the lines are, once for those days alone. */
 async function load(filter: LogFilter, window: { fromMs: number; toMs: number }, signal: AbortSignal, again = 2): Promise<Shown> {
@@ -32,7 +32,7 @@ async function load(filter: LogFilter, window: { fromMs: number; toMs: number },
     const fit = { fromMs: Math.max(window.fromMs, nsToMs(first.time_ns)), toMs: Math.min(window.toMs, nsToMs(last.time_ns) + stepMs) };
     if (fit.toMs - fit.fromMs < (window.toMs - window.fromMs) / 4) return load({ ...filter, from: isoTime(fit.fromMs), to: isoTime(fit.toMs) }, fit, signal, again - 1);
   }
-  return { buckets: filled, ...window, stepMs, partial: answer.partial ? (answer.partial_reason ?? "the count was cut short") : null };
+  return { buckets: filled, ...window, stepMs };
 }
 
 export function LogHistogram({ filter, quiet, onSelect }: {
@@ -43,12 +43,7 @@ export function LogHistogram({ filter, quiet, onSelect }: {
 }) {
   const answer = useLoad<Shown>(`${turn.value} ${JSON.stringify(filter)}`, (signal) => load(filter, windowMs.peek(), signal));
   if (answer.error && !answer.data) return quiet ? null : <TroubleNote error={answer.error} retry={answer.reload} />;
-  return (
-    <>
-      <Chart data={answer.data} onSelect={onSelect} />
-      <PartialNote reason={answer.data?.partial} />
-    </>
-  );
+  return <Chart data={answer.data} onSelect={onSelect} />;
 }
 
 function Chart({ data, onSelect }: { data: Shown | null; onSelect(fromMs: number, toMs: number): void }) {

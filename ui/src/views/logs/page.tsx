@@ -1,7 +1,7 @@
 /** Logs: lines of every service, by words, attributes, service, severity and time; the way from a line to its request. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { getIngest, getLogs, getServices, type LogFilter } from "../../api/client";
-import type { LogLine, Resource } from "../../api/types.gen";
+import type { LogLine, Resource, Scope } from "../../api/shapes";
 import { formatCount } from "../../draw/scale";
 import { Combo } from "../../kit/combo";
 import { Elsewhere } from "../../kit/elsewhere";
@@ -10,7 +10,7 @@ import { Icon } from "../../kit/icons";
 import { LOG_ROW_PX, LogDetails, LogRow } from "../../kit/log-line";
 import { RangePicker } from "../../kit/range-picker";
 import { Dot } from "../../kit/service";
-import { Bones, Empty, PartialNote, Trouble, TroubleNote } from "../../kit/states";
+import { Bones, Empty, Trouble, TroubleNote } from "../../kit/states";
 import { VirtualList } from "../../kit/virtual-list";
 import { useCommands } from "../../state/commands";
 import { useLoad, usePages } from "../../state/load";
@@ -23,7 +23,7 @@ import "./logs.css";
 const PAGE_LOGS = 200;
 const NO_LINES: Line[] = [];
 
-interface Line { line: LogLine; resource: Resource | undefined }
+interface Line { line: LogLine; resource: Resource | undefined; scope: Scope | undefined }
 
 export function LogsPage() {
   const p = params.value;
@@ -31,8 +31,8 @@ export function LogsPage() {
   const order = p.get("order") === "oldest" ? "oldest" : "newest";
   const pages = usePages<Line>(`${turn.value} ${order} ${JSON.stringify(filter)}`, async (cursor, signal) => {
     const answer = await getLogs(filter, order, PAGE_LOGS, cursor, signal);
-    const items = answer.logs.map((line) => ({ line, resource: answer.resources[line.resource_index ?? -1] }));
-    return { items, next: answer.next_cursor ?? null, partial: answer.partial ? (answer.partial_reason ?? "the search was cut short") : null };
+    const items = answer.logs.map((line) => ({ line, resource: answer.resources[line.resource_index], scope: answer.scopes[line.scope_index] }));
+    return { items, next: answer.next_cursor, partial: null };
   });
   const lines = pages.data?.items ?? NO_LINES;
   const { at, setAt, opened, toggle } = useOpened(lines, pages.loading, p.get("line"));
@@ -51,7 +51,6 @@ export function LogsPage() {
       <LogFilters filter={filter} order={order} />
       <LogHistogram filter={filter} quiet={pages.error !== null} onSelect={(fromMs, toMs) => setParams({ from: isoTime(fromMs), to: isoTime(toMs) })} />
       {pages.error && pages.data && <TroubleNote error={pages.error} retry={pages.reload} />}
-      <PartialNote reason={pages.data?.partial} />
       <div class={`lines ${pages.loading ? "busy" : ""}`}>
         {pages.error && !pages.data ? <Trouble error={pages.error} retry={pages.reload} />
           : !pages.data ? <Bones rows={18} />
@@ -59,7 +58,7 @@ export function LogsPage() {
           : (
             <VirtualList id="log-lines" count={lines.length} rowPx={LOG_ROW_PX} label="Log lines" focus={at} opened={opened} onEnd={pages.more}
               row={(i) => <LogRow id={`line-${i}`} line={lines[i]!.line} words={words} selected={i === at} open={opened.has(i)} onClick={() => { setAt(i); toggle(i); }} />}
-              extra={(i) => <LogDetails line={lines[i]!.line} resource={lines[i]!.resource} />}
+              extra={(i) => <LogDetails line={lines[i]!.line} resource={lines[i]!.resource} scope={lines[i]!.scope} />}
               foot={(
                 <div class="foot">
                   <span>{lines.length.toLocaleString("en-US")} {lines.length === 1 ? "line" : "lines"}{pages.data.next ? " so far" : ", no more"}</span>
@@ -147,7 +146,7 @@ function QueryBox({ value }: { value: string }) {
 function Nothing({ filter }: { filter: LogFilter }) {
   const ingest = useLoad(`ingest ${turn.value}`, getIngest);
   if (ingest.loading && !ingest.data) return <Bones rows={4} />;
-  const ever = !ingest.data || Object.entries(ingest.data.accepted).some(([signal, n]) => /log|items/.test(signal) && n > 0);
+  const ever = !ingest.data || ingest.data.accepted.logs > 0;
   if (!ever) {
     return (
       <Empty title="No log has arrived yet">

@@ -1,6 +1,6 @@
 /** A request as Markdown, for an issue, a chat or an assistant: facts, tree, errors, log lines. Pure; bounded in size. */
 import { KINDS, type LogIndex, type Trace } from "../../draw/trace";
-import { severityOf } from "../../draw/color";
+import { severityOfLine } from "../../draw/color";
 import { bodyText } from "../../kit/log-line";
 import { formatNs, formatUs, usSince } from "../../state/time";
 
@@ -45,7 +45,7 @@ const weight = (trace: Trace, i: number): number => (trace.status[i] === 2 ? 4e1
 
 /** Warnings and errors first when not all fit; written in time order. */
 function lines(trace: Trace, { lines: all }: LogIndex): string[] {
-  const grave = (i: number) => ["warn", "error", "fatal"].includes(severityOf(all[i]!.severity_number, all[i]!.severity));
+  const grave = (i: number) => ["warn", "error", "fatal"].includes(severityOfLine(all[i]!));
   const chosen = [...all.keys()].sort((a, b) => Number(grave(b)) - Number(grave(a)) || a - b).slice(0, LOGS_MAX).sort((a, b) => a - b);
   const out = chosen.map((i) => {
     const line = all[i]!;

@@ -1,7 +1,7 @@
 /** The request page: one trace as a waterfall with its log lines inside. Which span, line, zoom and search: in the link. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, apiUrl, getTraceLogs, getWaterfall } from "../../api/client";
-import type { LogLine, Resource } from "../../api/types.gen";
+import type { LogLine, Resource, Scope } from "../../api/shapes";
 import { collapseFrom, errorCount, findSpans, indexLogs, type LogIndex, reveal, Row, type Rows, spanRows, type Trace, visibleRows } from "../../draw/trace";
 import { type Window, zoomWindow } from "../../draw/waterfall";
 import { CopyButton } from "../../kit/copy";
@@ -43,15 +43,15 @@ export function RequestPage({ id }: { id: string }) {
 
 /** The log lines of the trace, page by page in time order, indexed by span. */
 function useTraceLogs(id: string, trace: Trace | null): TraceLogs & { us: Float64Array } {
-  const pages = usePages<{ line: LogLine; resource: Resource | undefined }>(id, async (cursor, signal) => {
+  const pages = usePages<{ line: LogLine; resource: Resource | undefined; scope: Scope | undefined }>(id, async (cursor, signal) => {
     const answer = await getTraceLogs(id, PAGE_LOGS, cursor, signal);
-    return { items: answer.logs.map((line) => ({ line, resource: answer.resources[line.resource_index ?? -1] })), next: answer.logs_next_cursor ?? null, partial: null };
+    return { items: answer.logs.map((line) => ({ line, resource: answer.resources[line.resource_index], scope: answer.scopes[line.scope_index] })), next: answer.logs_next_cursor, partial: null };
   });
   const items = pages.data?.items;
   const index = useMemo<LogIndex | null>(() => (trace && items ? indexLogs(trace, items.map((i) => i.line)) : null), [trace, items]);
   const us = useMemo(() => Float64Array.from(index?.lines ?? [], (l) => Math.max(0, usSince(trace!.startNs, l.time_ns))), [index]);
-  const resources = useMemo(() => (items ?? []).map((i) => i.resource), [items]);
-  return { index, us, resources, loading: pages.loading, error: pages.error ?? pages.moreError, reload: pages.reload, more: pages.data?.next ? pages.more : null, loadingMore: pages.loadingMore };
+  const from = useMemo(() => items ?? [], [items]);
+  return { index, us, from, loading: pages.loading, error: pages.error ?? pages.moreError, reload: pages.reload, more: pages.data?.next ? pages.more : null, loadingMore: pages.loadingMore };
 }
 
 /** A chosen row: a span by its row, or a log line by its place in time; `off` is nothing. */

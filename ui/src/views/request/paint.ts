@@ -1,6 +1,6 @@
 /** Fills what draw/waterfall.ts laid out. Only pixels here: no positions are calculated, no data is changed. */
-import type { LogLine } from "../../api/types.gen";
-import { serviceColor, severityOf } from "../../draw/color";
+import type { LogLine } from "../../api/shapes";
+import { serviceColor, severityOfLine } from "../../draw/color";
 import { Row, type Trace } from "../../draw/trace";
 import { indentOf, type Layout, layoutRows, ROW_PX, type RowShape, type View } from "../../draw/waterfall";
 import type { Tick } from "../../draw/scale";
@@ -127,7 +127,7 @@ function spanName(ctx: CanvasRenderingContext2D, { colors, layout: { trace, view
 /** A line's text runs over the whole row, because there it can be read; its moment is a diamond, or a pin where the text passes. */
 function logRow(ctx: CanvasRenderingContext2D, scene: Scene, s: RowShape, line: LogLine): void {
   const { colors, layout: { view, logUs } } = scene;
-  const severity = severityOf(line.severity_number, line.severity);
+  const severity = severityOfLine(line);
   const color = colors[`sev-${severity}`];
   const bad = severity === "error" || severity === "fatal";
   let x = s.indent + 10;

@@ -1,6 +1,6 @@
 /** Beside the waterfall: the request in numbers, the chosen span, all log lines in time order, and what is wrong with the data. */
 import { useEffect, useState } from "preact/hooks";
-import type { LogLine, Problem, Resource } from "../../api/types.gen";
+import type { LogLine, Problem, Resource, Scope } from "../../api/shapes";
 import { formatCount } from "../../draw/scale";
 import { type LogIndex, serviceTotals, type Trace } from "../../draw/trace";
 import { Icon } from "../../kit/icons";
@@ -16,7 +16,8 @@ export type Tab = (typeof TABS)[number];
 
 export interface TraceLogs extends Pick<Loaded<unknown>, "loading" | "error" | "reload"> {
   index: LogIndex | null;
-  resources: (Resource | undefined)[];
+  /** Resource and scope of every line, in step with the index. */
+  from: { resource: Resource | undefined; scope: Scope | undefined }[];
   more: (() => void) | null;
   loadingMore: boolean;
 }
@@ -110,7 +111,7 @@ function LogsTab({ trace, logs, line, onLine, onSpan }: { trace: Trace; logs: Tr
         row={(i) => <LogRow line={index.lines[i]!} origin={trace.startNs} selected={i === line} open={opened.has(i)} onClick={() => (opened.has(i) ? onLine(-1) : onLine(i))} />}
         extra={(i) => (
           <>
-            <LogDetails line={index.lines[i]!} resource={logs.resources[i]} inTrace />
+            <LogDetails line={index.lines[i]!} resource={logs.from[i]?.resource} scope={logs.from[i]?.scope} inTrace />
             {index.spanOf[i]! >= 0 && <div class="to-span"><button type="button" class="small" onClick={() => onSpan(index.spanOf[i]!)}>Show its span</button></div>}
           </>
         )}

@@ -1,11 +1,11 @@
 /** Everything one span carries, asked for when the span is chosen. What the waterfall knows already is shown at once. */
 import { useEffect, useState } from "preact/hooks";
 import { getSpan } from "../../api/client";
-import type { Span, SpanEvent, TraceAnswer } from "../../api/types.gen";
+import type { Span, SpanEvent, TraceAnswer } from "../../api/shapes";
 import { KINDS, type Trace } from "../../draw/trace";
 import { Attributes } from "../../kit/attributes";
 import { CopyButton } from "../../kit/copy";
-import { LogDetails, LogRow } from "../../kit/log-line";
+import { LogDetails, LogRow, Notes } from "../../kit/log-line";
 import { ServiceName } from "../../kit/service";
 import { Bones, TroubleNote } from "../../kit/states";
 import { useLoad } from "../../state/load";
@@ -57,7 +57,8 @@ function pick(spans: Span[], trace: Trace, row: number): Span | null {
 }
 
 function Body({ trace, span, answer }: { trace: Trace; span: Span; answer: TraceAnswer }) {
-  const resource = answer.resources[span.resource_index ?? -1];
+  const resource = answer.resources[span.resource_index];
+  const scope = answer.scopes[span.scope_index];
   const lines = answer.logs.filter((l) => l.span_id === span.span_id);
   return (
     <>
@@ -81,7 +82,7 @@ function Body({ trace, span, answer }: { trace: Trace; span: Span; answer: Trace
           <h3>Links <span class="faint">{span.links.length}</span></h3>
           {span.links.map((l, i) => (
             <div key={i} class="linked">
-              <a class="mono" href={link(`trace/${l.trace_id}`, { span: l.span_id })}>{l.trace_id.slice(0, 16)}… span {l.span_id}</a>
+              {l.trace_id ? <a class="mono" href={link(`trace/${l.trace_id}`, { span: l.span_id })}>{l.trace_id.slice(0, 16)}… span {l.span_id || "unknown"}</a> : <span class="faint">its ids were malformed</span>}
               {Object.keys(l.attributes).length > 0 && <Attributes of={l.attributes} />}
             </div>
           ))}
@@ -93,13 +94,30 @@ function Body({ trace, span, answer }: { trace: Trace; span: Span; answer: Trace
         <Attributes of={{
           start: formatNs(span.start_ns, zone.value),
           ...(span.parent_span_id ? { "parent span": span.parent_span_id } : {}),
-          ...(span.scope?.name ? { scope: `${span.scope.name} ${span.scope.version ?? ""}`.trim() } : {}),
+          ...(scope?.name ? { scope: `${scope.name} ${scope.version}`.trim() } : {}),
+          ...scope?.attributes,
           ...(span.trace_state ? { "trace state": span.trace_state } : {}),
+          ...(span.weight !== 1 ? { "stands for spans": span.weight } : {}),
           ...(resource?.schema_url ? { schema: resource.schema_url } : {}),
+          ...(span.original_start_ns ? { "start as sent": span.original_start_ns } : {}),
+          ...(span.original_end_ns ? { "end as sent": span.original_end_ns } : {}),
+          ...zipkinFacts(span),
         }} />
+        <Notes notes={[
+          span.dropped_attributes_count > 0 && `${span.dropped_attributes_count} attributes dropped`,
+          span.dropped_events_count > 0 && `${span.dropped_events_count} events dropped`,
+          span.dropped_links_count > 0 && `${span.dropped_links_count} links dropped`,
+          ...span.marks.map((m) => m.replaceAll("_", " ")),
+        ]} />
       </section>
     </>
   );
+}
+
+/** What only Zipkin has, as far as it was sent. */
+function zipkinFacts({ zipkin }: Span): Record<string, unknown> {
+  const facts = { "zipkin shared": zipkin?.shared, "zipkin debug": zipkin?.debug, "zipkin local endpoint": zipkin?.local_endpoint, "zipkin remote endpoint": zipkin?.remote_endpoint };
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== null && value !== undefined));
 }
 
 function Event({ event, origin }: { event: SpanEvent; origin: string }) {
@@ -122,7 +140,7 @@ function Lines({ lines, answer, origin }: { lines: TraceAnswer["logs"]; answer: 
       {lines.map((line, i) => (
         <div key={i} role="presentation">
           <LogRow line={line} origin={origin} open={i === open} onClick={() => setOpen(i === open ? -1 : i)} />
-          {i === open && <LogDetails line={line} resource={answer.resources[line.resource_index ?? -1]} inTrace />}
+          {i === open && <LogDetails line={line} resource={answer.resources[line.resource_index]} scope={answer.scopes[line.scope_index]} inTrace />}
         </div>
       ))}
     </div>

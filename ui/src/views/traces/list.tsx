@@ -1,5 +1,5 @@
 /** The requests found, one line each. The whole line is a link, so that it opens in a new tab like any other. */
-import type { TraceSummary } from "../../api/types.gen";
+import type { TraceSummary } from "../../api/shapes";
 import { formatCount, logPosition } from "../../draw/scale";
 import { serviceColor } from "../../draw/color";
 import { Dot } from "../../kit/service";

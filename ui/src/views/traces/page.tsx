@@ -1,7 +1,7 @@
 /** Traces, the home page: which requests were there? Filters in the link, a scatter of durations, the newest first. */
 import { useState } from "preact/hooks";
 import { getIngest, getTraces, type TraceFilter } from "../../api/client";
-import type { TraceSummary } from "../../api/types.gen";
+import type { TraceSummary } from "../../api/shapes";
 import { Elsewhere } from "../../kit/elsewhere";
 import { addressesOf, GettingStarted } from "../../kit/getting-started";
 import { Bones, Empty, PartialNote, Trouble, TroubleNote } from "../../kit/states";
@@ -78,8 +78,7 @@ function filterOf(p: URLSearchParams): TraceFilter {
 function Nothing({ filter }: { filter: TraceFilter }) {
   const ingest = useLoad(`ingest ${turn.value}`, getIngest);
   if (ingest.loading && !ingest.data) return <Bones rows={4} />;
-  const accepted = ingest.data?.accepted ?? {};
-  const ever = !ingest.data || Object.values(accepted).some((n) => n > 0);
+  const ever = !ingest.data || Object.values(ingest.data.accepted).some((n) => n > 0);
   if (!ever) {
     return (
       <Empty title="Nothing has arrived yet">

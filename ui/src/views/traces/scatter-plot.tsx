@@ -1,6 +1,6 @@
 /** Every request of the list as a dot: start against duration. Click opens, drag narrows the search to a box. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { TraceSummary } from "../../api/types.gen";
+import type { TraceSummary } from "../../api/shapes";
 import { serviceColor } from "../../draw/color";
 import { type Dot, dotAt, dotX, dotY, msAt, scatterFrame, scatterTicks, usAt } from "../../draw/scatter";
 import { palette } from "../../kit/theme";
