@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
@@ -25,6 +25,8 @@ pub(crate) struct Limits {
     pub body_bytes_max: u64,
     /// How long a client may send nothing.
     pub idle: Duration,
+    /// How long a body may take in all.
+    pub whole: Duration,
     /// Where files for large bodies are made (unlinked at once).
     pub spool_dir: PathBuf,
 }
@@ -35,6 +37,9 @@ pub(crate) enum ReceiveError {
     /// The client went away or broke the transfer encoding.
     #[error("the request body ended early: {0}")]
     Broken(#[from] hyper::Error),
+    /// All of it took too long.
+    #[error("the request body was not there after {0:?}")]
+    Slow(Duration),
     /// Nothing came for too long.
     #[error("no byte of the request body came for {0:?}")]
     Idle(Duration),
@@ -60,8 +65,15 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// Receives the whole body or fails; on failure nothing of it is kept.
-    pub(crate) async fn receive(mut body: Incoming, limits: &Limits) -> Result<Self, ReceiveError> {
+    pub(crate) async fn receive(body: Incoming, limits: &Limits) -> Result<Self, ReceiveError> {
+        let receiving = Self::receive_all(body, limits);
+        tokio::time::timeout(limits.whole, receiving).await.unwrap_or(Err(ReceiveError::Slow(limits.whole)))
+    }
+
+    async fn receive_all(mut body: Incoming, limits: &Limits) -> Result<Self, ReceiveError> {
         let mut spool = Self::default();
+        // Small pieces are gathered: each would cost more than its bytes.
+        let mut small = BytesMut::new();
         let (mut total, mut in_memory) = (0u64, 0usize);
         if body.size_hint().lower() > limits.body_bytes_max {
             return Err(ReceiveError::TooLarge(limits.body_bytes_max));
@@ -72,16 +84,25 @@ impl Spool {
             let Some(frame) = frame else { break };
             let Ok(data) = frame?.into_data() else { continue };
             total += data.len() as u64;
+            in_memory += data.len();
             if total > limits.body_bytes_max {
                 return Err(ReceiveError::TooLarge(limits.body_bytes_max));
             }
-            if in_memory + data.len() <= limits.memory_bytes_max && spool.file.is_none() {
-                in_memory += data.len();
-                spool.memory.push(data);
-            } else {
+            if in_memory > limits.memory_bytes_max {
+                let gathered = small.split().freeze();
+                spool = spool.append_to_file(gathered, &limits.spool_dir).await?;
                 spool = spool.append_to_file(data, &limits.spool_dir).await?;
+                continue;
+            }
+            if data.len() < SMALL_BYTES {
+                small.extend_from_slice(&data);
+            }
+            if small.len() >= GATHERED_BYTES || data.len() >= SMALL_BYTES {
+                spool.memory.extend((!small.is_empty()).then(|| small.split().freeze()));
+                spool.memory.extend((data.len() >= SMALL_BYTES).then_some(data));
             }
         }
+        spool.memory.extend((!small.is_empty()).then(|| small.freeze()));
         Ok(spool)
     }
 
@@ -138,6 +159,9 @@ impl Spool {
         })
     }
 }
+
+const SMALL_BYTES: usize = 16 << 10;
+const GATHERED_BYTES: usize = 128 << 10;
 
 fn unlinked_file(dir: &Path) -> io::Result<File> {
     std::fs::create_dir_all(dir)?;

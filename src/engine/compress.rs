@@ -141,16 +141,26 @@ const METHOD_NONE: u8 = 0x02;
 const METHOD_LZ4: u8 = 0x82;
 const METHOD_ZSTD: u8 = 0x90;
 
+/// A failure's text as blocks whose data stays readable: clients search the raw bytes for it.
+pub(crate) fn readable_blocks(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    text.chunks(BLOCK_BYTES).for_each(|part| write_block_of(METHOD_NONE, part.len(), part, &mut out));
+    out
+}
+
 fn write_block(part: &[u8], out: &mut Vec<u8>) {
+    write_block_of(METHOD_LZ4, part.len(), &lz4_flex::block::compress(part), out);
+}
+
+fn write_block_of(method: u8, uncompressed: usize, data: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + CHECKSUM_BYTES + HEADER_BYTES, 0);
-    let compressed = lz4_flex::block::compress(part);
-    out.extend_from_slice(&compressed);
-    let length = (HEADER_BYTES + compressed.len()) as u32;
+    out.extend_from_slice(data);
+    let length = (HEADER_BYTES + data.len()) as u32;
     let header = &mut out[start + CHECKSUM_BYTES..];
-    header[0] = METHOD_LZ4;
+    header[0] = method;
     header[1..5].copy_from_slice(&length.to_le_bytes());
-    header[5..9].copy_from_slice(&(part.len() as u32).to_le_bytes());
+    header[5..9].copy_from_slice(&(uncompressed as u32).to_le_bytes());
     let checksum = checksum(&out[start + CHECKSUM_BYTES..]);
     out[start..start + CHECKSUM_BYTES].copy_from_slice(&checksum);
 }
@@ -245,7 +255,7 @@ mod tests {
 
         let mut small = Vec::new();
         write_block(b"twelve bytes", &mut small);
-        write_block(b"and more", &mut small);
+        small.extend_from_slice(&readable_blocks(b"and more"));
         let edge = CHECKSUM_BYTES + HEADER_BYTES + lz4_flex::block::compress(b"twelve bytes").len();
         for cut in 1..small.len() {
             assert_eq!(blocks(small[..cut].to_vec()).is_ok(), cut == edge, "cut at {cut}");

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::{self, ReceiveError, Spool};
-use crate::compress::Encoding;
+use crate::compress::{Encoder, Encoding, readable_blocks};
 use crate::core::{Core, User};
 use crate::exception::Failure;
 use crate::ffi::Progress;
@@ -37,14 +37,22 @@ pub(crate) struct Site {
     pub own: Account,
     /// The reader, when there is one.
     pub reader: Option<Account>,
-    /// Bounds on bodies.
-    pub bodies: body::Limits,
+    /// Bounds on our own bodies.
+    pub bodies: Bodies,
+    /// Bounds on the reader's, apart, so that outsiders cannot take our places.
+    pub reader_bodies: Bodies,
     /// Bounds on the reader.
     pub limits: reader::Limits,
     /// How long a client may take nothing of its answer.
     pub idle: Duration,
-    /// Bodies received at once; more would make the memory unbounded.
-    pub receiving: tokio::sync::Semaphore,
+}
+
+/// How request bodies of one user are received.
+pub(crate) struct Bodies {
+    /// Bounds on each.
+    pub(crate) limits: body::Limits,
+    /// How many at once; more would make the memory unbounded.
+    pub(crate) receiving: tokio::sync::Semaphore,
 }
 
 /// A user's name and password.
@@ -84,9 +92,13 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let query_id = new_query_id();
+    let uri = request.uri().clone();
     Ok(match answer(&site, door, request, &query_id).await {
         Ok(response) => response,
-        Err(failure) => error_response(&site, &failure, &query_id),
+        Err(failure) => {
+            let blocks = request::wants_blocks(uri.query().unwrap_or_default());
+            error_response(&site, &failure, &query_id, blocks)
+        }
     })
 }
 
@@ -114,9 +126,13 @@ async fn answer(
     }
     let user = authenticate(site, door, &request::credentials(&pairs, &head.headers))?;
 
-    let _receiving = site.receiving.acquire().await;
-    let mut spool = Spool::receive(body, &site.bodies).await.map_err(body_failure)?;
-    drop(_receiving);
+    let bodies = match user {
+        User::Own => &site.bodies,
+        User::Reader => &site.reader_bodies,
+    };
+    let receiving = bodies.receiving.acquire().await;
+    let mut spool = Spool::receive(body, &bodies.limits).await.map_err(body_failure)?;
+    drop(receiving);
     let mut encoding = request::content_encoding(&head.headers)?;
     if let Some(boundary) = request::multipart_boundary(&head.headers) {
         let form = read_all(spool, encoding)?;
@@ -124,7 +140,7 @@ async fn answer(
         (spool, encoding) = (Spool::default(), Encoding::Identity);
     }
     let ask = Ask::new(&pairs, &head.headers)?;
-    if let Some(hello) = hello(site, &ask) {
+    if let Some(hello) = hello(site, &ask, &head.headers, spool.first()) {
         return Ok(hello);
     }
     start(site, user, ask, &head.headers, head.method != Method::POST, spool, encoding, query_id).await
@@ -348,7 +364,7 @@ fn authenticate(site: &Site, door: Door, given: &Credentials) -> Result<User, Fa
 fn body_failure(error: ReceiveError) -> Failure {
     match error {
         ReceiveError::TooLarge(_) => Failure::new(307, "TOO_MANY_BYTES", error).with_status(413),
-        ReceiveError::Idle(_) => Failure::new(209, "SOCKET_TIMEOUT", error).with_status(408),
+        ReceiveError::Idle(_) | ReceiveError::Slow(_) => Failure::new(209, "SOCKET_TIMEOUT", error).with_status(408),
         ReceiveError::Broken(_) => Failure::new(33, "CANNOT_READ_ALL_DATA", error).with_status(400),
         ReceiveError::Spool { .. } => Failure::new(243, "NOT_ENOUGH_SPACE", error).with_status(503),
     }
@@ -363,9 +379,10 @@ fn read_all(spool: Spool, encoding: Encoding) -> Result<Vec<u8>, Failure> {
     if ended { Ok(form) } else { Err(Failure::new(307, "TOO_MANY_BYTES", "the form is too large").with_status(413)) }
 }
 
-fn error_response(site: &Site, failure: &Failure, query_id: &str) -> Response<Body> {
+fn error_response(site: &Site, failure: &Failure, query_id: &str, blocks: bool) -> Response<Body> {
     let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = plain(status, failure.text(&site.core.version));
+    let text = failure.text(&site.core.version);
+    let mut response = if blocks { plain(status, readable_blocks(text.as_bytes())) } else { plain(status, text) };
     let headers = response.headers_mut();
     common_headers(headers, site, query_id);
     put(headers, "X-ClickHouse-Exception-Code", &failure.code.to_string());
@@ -453,19 +470,38 @@ fn new_tag() -> String {
 
 /// The Go client's greeting. It decodes this one answer at its own protocol revision, which the
 /// engine cannot write; told revision 0 here, it reads all later answers as the engine writes them.
-fn hello(site: &Site, ask: &Ask) -> Option<Response<Body>> {
-    const GREETING: &str = "SELECT displayName(), version(), revision(), timezone()";
-    const CUSTOM_SERIALIZATION_REVISION: u64 = 54454;
-    if ask.protocol_version == 0 || ask.query.trim() != GREETING {
+fn hello(site: &Site, ask: &Ask, headers: &HeaderMap, body: &[u8]) -> Option<Response<Body>> {
+    const GREETING: &[u8] = b"SELECT displayName(), version(), revision(), timezone()";
+    let statement = if ask.query.is_empty() { body } else { ask.query.as_bytes() };
+    if ask.protocol_version == 0 || statement.trim_ascii() != GREETING {
         return None;
     }
+    let encoding = if ask.compress { Encoding::Identity } else { request::accepted_encoding(headers) };
+    let mut encoder = Encoder::new(encoding, ask.compress).ok()?;
+    let mut bytes = encoder.encode(&hello_block(site, ask.protocol_version)).ok()?.to_vec();
+    bytes.extend_from_slice(&encoder.finish().ok()?);
+    let mut response = plain(StatusCode::OK, bytes);
+    let headers = response.headers_mut();
+    common_headers(headers, site, &new_query_id());
+    put(headers, "Content-Type", "application/octet-stream");
+    put(headers, "X-ClickHouse-Format", "Native");
+    if let Some(name) = encoding.name() {
+        put(headers, "Content-Encoding", name);
+    }
+    Some(response)
+}
+
+/// One Native block of one row, as of the client's revision.
+fn hello_block(site: &Site, protocol_version: u64) -> Vec<u8> {
+    const CUSTOM_SERIALIZATION_REVISION: u64 = 54454;
+    // Block info (not overflows, no bucket), four columns, one row.
     let mut block = vec![1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0, 4, 1];
     let mut column = |name: &str, kind: &str, value: &[u8]| {
         for text in [name, kind] {
             block.push(text.len() as u8);
             block.extend_from_slice(text.as_bytes());
         }
-        if ask.protocol_version >= CUSTOM_SERIALIZATION_REVISION {
+        if protocol_version >= CUSTOM_SERIALIZATION_REVISION {
             block.push(0);
         }
         if kind == "String" {
@@ -477,10 +513,5 @@ fn hello(site: &Site, ask: &Ask) -> Option<Response<Body>> {
     column("version()", "String", site.core.version.as_bytes());
     column("revision()", "UInt32", &0u32.to_le_bytes());
     column("timezone()", "String", site.core.timezone.as_bytes());
-    let mut response = plain(StatusCode::OK, block);
-    let headers = response.headers_mut();
-    common_headers(headers, site, &new_query_id());
-    put(headers, "Content-Type", "application/octet-stream");
-    put(headers, "X-ClickHouse-Format", "Native");
-    Some(response)
+    block
 }

@@ -131,7 +131,7 @@ pub fn install(
     std::fs::create_dir_all(dir).map_err(|error| file_error("creating", dir, error))?;
     let work = Scratch::new(dir)?;
     match from {
-        Some(given) if is_archive(given)? => unpack(given, &work, &path, progress)?,
+        Some(given) if is_archive(given)? => unpack(given, PACKAGE_SHA512, &work, &path, progress)?,
         Some(given) => {
             Library::load(given)?;
             copy(given, &work, &path, progress)?;
@@ -139,7 +139,7 @@ pub fn install(
         None => {
             progress(Step::Downloading);
             let archive = npm_pack(&work.0)?;
-            unpack(&archive, &work, &path, progress)?;
+            unpack(&archive, PACKAGE_SHA512, &work, &path, progress)?;
         }
     }
     Ok(Installed { path, already: false })
@@ -182,7 +182,7 @@ fn is_archive(path: &Path) -> Result<bool, InstallError> {
 /// The user's npm fetches the archive, with the user's registry settings.
 fn npm_pack(dir: &Path) -> Result<PathBuf, InstallError> {
     let output = Command::new("npm")
-        .args(["pack", "--silent", "--pack-destination", ".", PACKAGE])
+        .args(["pack", "--loglevel=error", "--pack-destination", ".", PACKAGE])
         .current_dir(dir)
         .output()
         .map_err(|error| match error.kind() {
@@ -202,8 +202,14 @@ fn npm_pack(dir: &Path) -> Result<PathBuf, InstallError> {
         .ok_or_else(|| InstallError::Npm("it left no archive".to_owned()))
 }
 
-fn unpack(archive: &Path, work: &Scratch, path: &Path, progress: &mut dyn FnMut(Step)) -> Result<(), InstallError> {
-    verify(archive, progress)?;
+fn unpack(
+    archive: &Path,
+    sha512: &str,
+    work: &Scratch,
+    path: &Path,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(), InstallError> {
+    verify(archive, sha512, progress)?;
     let (file, _) = open(archive)?;
     let mut tar = flate2::read::GzDecoder::new(io::BufReader::with_capacity(1 << 20, file));
     let reading = |error| file_error("unpacking", archive, error);
@@ -237,7 +243,7 @@ fn tar_entry(header: &[u8; TAR_BLOCK]) -> Option<(String, u64)> {
     Some((field(0..100), size))
 }
 
-fn verify(archive: &Path, progress: &mut dyn FnMut(Step)) -> Result<(), InstallError> {
+fn verify(archive: &Path, sha512: &str, progress: &mut dyn FnMut(Step)) -> Result<(), InstallError> {
     let (mut file, total) = open(archive)?;
     let mut hash = Sha512::new();
     let mut done = 0;
@@ -252,7 +258,7 @@ fn verify(archive: &Path, progress: &mut dyn FnMut(Step)) -> Result<(), InstallE
         progress(Step::Verifying { done, total });
     }
     let found = base64::engine::general_purpose::STANDARD.encode(hash.finalize());
-    if found == PACKAGE_SHA512 {
+    if found == sha512 {
         return Ok(());
     }
     Err(InstallError::Checksum { path: archive.to_owned(), found })
@@ -296,4 +302,82 @@ fn place(
         let _ = dir.sync_all();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = Vec::new();
+        for (name, data) in entries {
+            let mut header = [0; TAR_BLOCK];
+            header[..name.len()].copy_from_slice(name.as_bytes());
+            header[124..135].copy_from_slice(format!("{:011o}", data.len()).as_bytes());
+            tar.extend_from_slice(&header);
+            tar.extend_from_slice(data);
+            tar.resize(tar.len().div_ceil(TAR_BLOCK) * TAR_BLOCK, 0);
+        }
+        tar.resize(tar.len() + 2 * TAR_BLOCK, 0);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&tar).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    // Scenario: the right archive, one without the library, one of another checksum, a cut one.
+    // Guarantee: only the right one leaves a library; the others leave nothing at all.
+    #[test]
+    fn only_the_pinned_archive_is_unpacked() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = archive(&[("package/package.json", b"{}"), (LIBRARY_IN_PACKAGE, &[7; 3000])]);
+        let empty = archive(&[("package/package.json", b"{}")]);
+        let cut = good[..good.len() / 2].to_vec();
+        for (name, bytes, pinned, works) in [
+            ("good", &good, true, true),
+            ("other", &good, false, false),
+            ("empty", &empty, true, false),
+            ("cut", &cut, true, false),
+        ] {
+            let place = dir.path().join(name);
+            std::fs::create_dir(&place).unwrap();
+            let file = dir.path().join(format!("{name}.tgz"));
+            std::fs::write(&file, bytes).unwrap();
+            let sha512 = base64::engine::general_purpose::STANDARD.encode(Sha512::digest(bytes));
+            let sha512 = if pinned { sha512.as_str() } else { PACKAGE_SHA512 };
+            let path = place.join(LIBRARY_FILE);
+            let mut steps = Vec::new();
+            let unpacked = {
+                let work = Scratch::new(&place).unwrap();
+                unpack(&file, sha512, &work, &path, &mut |step| steps.push(step))
+            };
+            assert_eq!(unpacked.is_ok(), works, "{name}: {unpacked:?}");
+            let left: Vec<_> = std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).collect();
+            assert_eq!(left, if works { vec![path.clone()] } else { Vec::new() }, "{name}");
+            if works {
+                assert_eq!(std::fs::read(&path).unwrap(), [7; 3000]);
+                assert!(steps.contains(&Step::Unpacking { done: 3000, total: 3000 }));
+            }
+        }
+    }
+
+    // Scenario: a library in the cache, and none; a given file that is neither archive nor library.
+    // Guarantee: a second install does nothing; a missing library says what to do; a wrong file is
+    // refused.
+    #[test]
+    fn cached_library_is_kept_and_wrong_files_are_refused() {
+        let cache = tempfile::tempdir().unwrap();
+        let missing = find(None, cache.path()).unwrap_err().to_string();
+        assert!(missing.contains("hypocenter engine install") && missing.contains("storage.url"), "{missing}");
+        let wrong = cache.path().join("wrong.so");
+        std::fs::write(&wrong, "not a library").unwrap();
+        assert!(matches!(install(Some(&wrong), cache.path(), &mut |_| {}), Err(InstallError::Library(_))));
+        assert!(find(None, cache.path()).is_err());
+        let path = cached_path(cache.path());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "library").unwrap();
+        let installed = install(None, cache.path(), &mut |_| panic!("nothing to do")).unwrap();
+        assert_eq!(installed, Installed { path: path.clone(), already: true });
+        assert_eq!(find(None, cache.path()).unwrap(), path);
+        assert_eq!(find(Some(&wrong), cache.path()).unwrap(), wrong);
+    }
 }

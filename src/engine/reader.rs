@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 
 use crate::exception::Failure;
-use crate::ffi::Connection;
+use crate::ffi::{Connection, EngineError};
 use crate::statement;
 
 /// Limits of one statement of the reader.
@@ -216,7 +216,12 @@ fn syntax_error(connection: &mut Connection, sql: &[u8]) -> Failure {
         .query(b"SELECT formatQuery({text:String})", "Null", &params)
         .and_then(|mut select| select.next().map(drop));
     match checked {
-        Err(error) => error.into(),
+        Err(error) => {
+            let own_part = error.0.find(": In scope SELECT formatQuery(");
+            let said = &error.0[..own_part.unwrap_or(error.0.len())];
+            let name = if own_part.is_some() { ". (SYNTAX_ERROR)" } else { "" };
+            EngineError(format!("{said}{name}")).into()
+        }
         Ok(()) => refused(),
     }
 }

@@ -237,6 +237,11 @@ fn basic_credentials(header: &str) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
+/// Whether the URL asks for the answer in ClickHouse's own compressed blocks.
+pub(crate) fn wants_blocks(query: &str) -> bool {
+    pairs(query).iter().any(|(name, value)| name == "compress" && flag(value))
+}
+
 /// The encoding of the body.
 pub(crate) fn content_encoding(headers: &HeaderMap) -> Result<Encoding, Failure> {
     let Some(name) = headers.get(CONTENT_ENCODING) else { return Ok(Encoding::Identity) };

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 
 use crate::body::Source;
-use crate::compress::{Encoder, Encoding};
+use crate::compress::{Encoder, Encoding, readable_blocks};
 use crate::core::{Core, User, lines, quoted, set};
 use crate::exception::Failure;
 use crate::ffi::{EngineError, Output, Progress};
@@ -168,8 +168,11 @@ impl Out<'_> {
     }
 
     fn failed(mut self, failure: Failure, tag: &str, version: &str) {
-        let mut in_band =
-            self.encoder.encode(&failure.in_band(tag, version)).map(|bytes| bytes.to_vec()).unwrap_or_default();
+        let shown = failure.in_band(tag, version);
+        let mut in_band = match &mut self.encoder {
+            Encoder::Blocks => readable_blocks(&shown),
+            encoder => encoder.encode(&shown).map(|bytes| bytes.to_vec()).unwrap_or_default(),
+        };
         if let Ok(tail) = self.encoder.finish() {
             in_band.extend_from_slice(&tail);
         }

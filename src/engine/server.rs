@@ -20,7 +20,7 @@ use crate::body;
 use crate::caps::{Caps, config_xml};
 use crate::core::{Core, Lanes, OpenError};
 use crate::ffi::{Library, LoadError, exit_now};
-use crate::http::{Account, Door, Site, handle};
+use crate::http::{Account, Bodies, Door, Site, handle};
 use crate::reader;
 
 /// Everything `hypocenter engine serve` needs. The parent sends it as one JSON line on standard
@@ -278,19 +278,33 @@ async fn open(config: &ServeConfig, data_dir: &Path, library: Arc<Library>) -> R
 
 fn site(config: &ServeConfig, data_dir: &Path, core: Arc<Core>) -> Site {
     let account = |user: &str, password: &str| Account { user: user.to_owned(), password: password.to_owned() };
+    let spool_dir = data_dir.join("tmp").join("bodies");
     Site {
         core,
         own: account(OWN_USER, &config.password),
         reader: config.reader_password.as_deref().map(|password| account(READER_USER, password)),
-        bodies: body::Limits {
-            memory_bytes_max: 24 << 20,
-            body_bytes_max: 4 << 30,
-            idle: Duration::from_secs(30),
-            spool_dir: data_dir.join("tmp").join("bodies"),
+        bodies: Bodies {
+            limits: body::Limits {
+                memory_bytes_max: 24 << 20,
+                body_bytes_max: 4 << 30,
+                idle: Duration::from_secs(30),
+                whole: Duration::from_secs(3600),
+                spool_dir: spool_dir.clone(),
+            },
+            receiving: Semaphore::new(16),
+        },
+        reader_bodies: Bodies {
+            limits: body::Limits {
+                memory_bytes_max: 1 << 20,
+                body_bytes_max: 16 << 20,
+                idle: Duration::from_secs(10),
+                whole: Duration::from_secs(60),
+                spool_dir,
+            },
+            receiving: Semaphore::new(16),
         },
         limits: config.reader_limits.clone(),
         idle: Duration::from_secs(60),
-        receiving: Semaphore::new(16),
     }
 }
 

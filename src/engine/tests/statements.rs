@@ -193,6 +193,10 @@ fn a_late_failure_is_seen() {
     let mut body = Vec::new();
     flate2::read::GzDecoder::new(&answer.body[..]).read_to_end(&mut body).unwrap();
     check(&answer, &body);
+    let answer = client.request("POST", "/?compress=1", &[], sql);
+    check(&answer, &answer.body);
+    let early = client.request("POST", "/?compress=1", &[], b"SELECT nothing");
+    assert_eq!((early.code(), early.body[16]), (47, 0x02));
     engine.stop();
 }
 
@@ -302,6 +306,28 @@ fn sessions_keep_their_state() {
     for number in 0..100 {
         client.sql_with(&format!("session_id=many{number}"), "SELECT 1").ok();
     }
+    engine.stop();
+}
+
+// Scenario: the Go client's greeting, plain and in the encodings it may ask for.
+// Guarantee: one block at the client's revision that reports revision 0.
+#[test]
+fn greets_the_go_client() {
+    let mut engine = Engine::start();
+    let client = engine.own();
+    let sql = b"SELECT displayName(), version(), revision(), timezone()";
+    let plain = client.request("POST", "/?default_format=Native&client_protocol_version=54483", &[], sql).body;
+    assert_eq!(plain[..10], [1, 0, 2, 255, 255, 255, 255, 0, 4, 1]);
+    let revision = b"\x0arevision()\x06UInt32\0\0\0\0\0\x0a";
+    assert!(plain.windows(revision.len()).any(|part| part == revision));
+    let blocks = client.request("POST", "/?client_protocol_version=54483&compress=1", &[], sql).body;
+    let block = lz4_flex::block::decompress(&blocks[25..], plain.len()).unwrap();
+    assert_eq!(block, plain);
+    let gzip = [("Accept-Encoding", "gzip")];
+    let answer = client.request("POST", "/?client_protocol_version=54483", &gzip, sql);
+    let mut body = Vec::new();
+    flate2::read::GzDecoder::new(&answer.body[..]).read_to_end(&mut body).unwrap();
+    assert_eq!(body, plain);
     engine.stop();
 }
 
