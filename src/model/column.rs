@@ -25,8 +25,10 @@ impl MapColumn {
         self.ends.is_empty()
     }
 
-    /// Makes room for `rows` more rows.
-    pub fn reserve(&mut self, rows: usize) {
+    /// Makes room for `rows` more rows with `pairs` pairs of `bytes` value bytes together.
+    pub fn reserve(&mut self, rows: usize, pairs: usize, bytes: usize) {
+        self.keys.reserve(pairs);
+        self.values.reserve(pairs, bytes);
         self.ends.reserve(rows);
     }
 

@@ -115,8 +115,9 @@ impl Logs {
         }
     }
 
-    /// Makes room for `rows` more records.
-    pub fn reserve(&mut self, rows: usize) {
+    /// Makes room for `rows` more records that came in `bytes` bytes. Attributes take about 40 bytes of
+    /// those each; a wrong guess costs a copy or some spare memory.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
         self.resource.reserve(rows);
         self.scope.reserve(rows);
         self.time.reserve(rows);
@@ -126,10 +127,10 @@ impl Logs {
         self.flags.reserve(rows);
         self.severity_text.reserve(rows);
         self.severity_number.reserve(rows);
-        self.body.reserve(rows, 0);
+        self.body.reserve(rows, bytes / 4);
         self.body_type.reserve(rows);
         self.event_name.reserve(rows);
-        self.attributes.reserve(rows);
+        self.attributes.reserve(rows, bytes / 40, bytes / 2);
         self.attribute_types.reserve(rows);
         self.dropped_attributes.reserve(rows);
         self.marks.reserve(rows);

@@ -207,8 +207,9 @@ impl Spans {
         sent_end(self.start[row], self.duration[row], self.original_end[row], self.marks[row])
     }
 
-    /// Makes room for `rows` more spans.
-    pub fn reserve(&mut self, rows: usize) {
+    /// Makes room for `rows` more spans that came in `bytes` bytes. Attributes take about 40 bytes of
+    /// those each; a wrong guess costs a copy or some spare memory.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
         self.resource.reserve(rows);
         self.scope.reserve(rows);
         self.trace_id.reserve(rows);
@@ -222,7 +223,7 @@ impl Spans {
         self.status.reserve(rows);
         self.status_message.reserve(rows, 0);
         self.flags.reserve(rows);
-        self.attributes.reserve(rows);
+        self.attributes.reserve(rows, bytes / 40, bytes / 2);
         self.attribute_types.reserve(rows);
         self.dropped_attributes.reserve(rows);
         self.dropped_events.reserve(rows);

@@ -40,10 +40,22 @@ impl StrColumn {
     }
 
     /// Appends one string.
+    #[inline]
     pub fn push(&mut self, value: &[u8]) {
         push_length(&mut self.bytes, value.len());
         self.bytes.extend_from_slice(value);
         self.ends.push(self.bytes.len() as u32);
+    }
+
+    /// Appends one string that stands in its Native form already: LEB128 length, then bytes.
+    ///
+    /// # Panics
+    /// In tests, when the length is not that of the bytes.
+    #[inline]
+    pub fn push_encoded(&mut self, encoded: &[u8]) {
+        self.bytes.extend_from_slice(encoded);
+        self.ends.push(self.bytes.len() as u32);
+        debug_assert_eq!(self.get(self.len() - 1).len() + length_prefix(&mut [0; 10], self.get(self.len() - 1).len()), encoded.len());
     }
 
     /// Appends one string that `write` produces; what it writes is the string.
@@ -196,6 +208,7 @@ impl DictColumn {
     ///
     /// # Panics
     /// When the dictionary has no such number.
+    #[inline]
     pub fn push_index(&mut self, at: u32) {
         assert!((at as usize) < self.dict.len(), "a row must point into its dictionary");
         self.index.push(at);

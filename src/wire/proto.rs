@@ -161,6 +161,16 @@ impl<'a> Cursor<'a> {
     /// A length and as many bytes.
     #[inline]
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Fault> {
+        if let [length @ 0..0x80, rest @ ..] = self.rest
+            && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*length))
+        {
+            self.rest = rest;
+            return Ok(bytes);
+        }
+        self.long_bytes()
+    }
+
+    fn long_bytes(&mut self) -> Result<&'a [u8], Fault> {
         let at = *self;
         let length = self.varint()?;
         let split = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
@@ -233,7 +243,21 @@ impl<'a> Cursor<'a> {
 /// Whether `bytes` are UTF-8; plain ASCII is told quickly.
 #[inline]
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
-    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+    is_ascii(bytes) || std::str::from_utf8(bytes).is_ok()
+}
+
+/// Whether `bytes` are ASCII. Most texts are short: eight bytes at a time, the last ones overlapping.
+#[inline]
+pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
+    };
+    if bytes.len() > 64 {
+        return bytes.is_ascii();
+    }
+    let words = bytes.chunks_exact(8).map(|word| word.try_into().map_or(HIGH, u64::from_le_bytes));
+    words.fold(u64::from_le_bytes(*last), |all, word| all | word) & HIGH == 0
 }
 
 /// At most `limit` bytes of UTF-8 `text`, cut between characters.

@@ -6,6 +6,7 @@ use model::mark;
 use model::text::DictColumn;
 use model::{Limits, Value};
 
+use super::memo::Memo;
 use super::shared::Bounds;
 use super::value::{self, Scalar, Signs};
 use crate::proto::{self, Cursor, Fault, What};
@@ -16,26 +17,41 @@ pub(super) type Roles = fn(&[u8]) -> u8;
 /// Not a promoted key.
 pub(super) const NO_ROLE: u8 = u8::MAX;
 const ROLES_MAX: usize = 16;
-const SLOTS: usize = 128;
-const UNUSED: u32 = u32::MAX;
+/// Keys and type texts that are remembered.
+const KEYS: usize = 128;
+const TYPES: usize = 32;
 
-/// What a key that was seen before is known by.
+/// The value of a promoted key: strings and integers count, an empty string does not.
 #[derive(Clone, Copy)]
-struct Slot<'a> {
-    key: &'a [u8],
-    number: u32,
-    role: u8,
+pub(super) enum Found<'a> {
+    Text(&'a [u8]),
+    Int(i64),
+}
+
+impl<'a> Found<'a> {
+    /// Appends the value, or nothing, as a row of a dictionary column.
+    #[inline]
+    pub(super) fn push<const N: usize>(found: Option<Found<'a>>, column: &mut DictColumn, memo: &mut Memo<'a, N>) {
+        match found {
+            None => memo.push(column, b""),
+            Some(Found::Text(text)) => memo.push(column, text),
+            Some(Found::Int(number)) => column.push(itoa::Buffer::new().format(number).as_bytes()),
+        }
+    }
 }
 
 /// Writes the attributes of one map column, row by row.
 pub(super) struct Attributes<'a> {
-    slots: Box<[Slot<'a>; SLOTS]>,
+    keys: Memo<'a, KEYS>,
+    types: Memo<'a, TYPES>,
     roles: Roles,
+    // By key number.
+    known_roles: Vec<u8>,
     signs: Signs,
     scratch: Vec<u8>,
     pairs: u32,
     seen: u16,
-    found: [u32; ROLES_MAX],
+    found: [Found<'a>; ROLES_MAX],
     /// Attributes of this row above the limit.
     pub(super) dropped: u32,
     marks: u32,
@@ -45,13 +61,15 @@ impl<'a> Attributes<'a> {
     /// For a column whose promoted keys `roles` tells.
     pub(super) fn new(roles: Roles) -> Attributes<'a> {
         Attributes {
-            slots: Box::new([Slot { key: b"", number: UNUSED, role: NO_ROLE }; SLOTS]),
+            keys: Memo::new(),
+            types: Memo::new(),
             roles,
+            known_roles: Vec::new(),
             signs: Signs::default(),
             scratch: Vec::new(),
             pairs: 0,
             seen: 0,
-            found: [0; ROLES_MAX],
+            found: [Found::Text(b""); ROLES_MAX],
             dropped: 0,
             marks: 0,
         }
@@ -71,7 +89,7 @@ impl<'a> Attributes<'a> {
     #[inline]
     pub(super) fn end(&mut self, map: &mut MapColumn, types: &mut DictColumn) {
         map.end_row();
-        types.push(self.signs.finish());
+        self.types.push_passing(types, self.signs.finish());
     }
 
     /// The marks of the row that was ended last: whether something was cut or left out.
@@ -80,11 +98,11 @@ impl<'a> Attributes<'a> {
         if self.dropped == 0 { self.marks } else { self.marks | mark::TRIMMED }
     }
 
-    /// The pair number of the best promoted key among the bits of `group`.
+    /// The best promoted value among the bits of `group`.
     #[inline]
-    pub(super) fn promoted(&self, group: u16) -> Option<usize> {
+    pub(super) fn promoted(&self, group: u16) -> Option<Found<'a>> {
         let bits = self.seen & group;
-        (bits != 0).then(|| self.found[bits.trailing_zeros() as usize] as usize)
+        (bits != 0).then(|| self.found[bits.trailing_zeros() as usize % ROLES_MAX])
     }
 
     /// Appends one `KeyValue` message to the row.
@@ -96,16 +114,32 @@ impl<'a> Attributes<'a> {
         if self.pairs >= bounds.limits.attributes_max {
             return self.drop_one(key_value, bounds);
         }
-        let Some((key, any_value)) = value::pair(key_value) else { return self.push_slow(map, key_value, bounds) };
         let limit = bounds.limits.attribute_value_bytes_max;
+        if let Some((key, text)) = value::plain_pair(key_value)
+            && text.len() <= limit as usize
+            && proto::is_ascii(text)
+        {
+            self.push_key(map, key, Found::Text(text), &bounds.limits)?;
+            // The length and the text stand in the message as they will stand in the column.
+            map.values.push_encoded(&key_value[key_value.len() - text.len() - 1..]);
+            self.signs.push(b's');
+            self.pairs += 1;
+            return Ok(());
+        }
+        self.push_other(map, key_value, bounds)
+    }
+
+    fn push_other(&mut self, map: &mut MapColumn, key_value: &'a [u8], bounds: &mut Bounds) -> Result<(), Fault> {
+        let limit = bounds.limits.attribute_value_bytes_max;
+        let Some((key, any_value)) = value::pair(key_value) else { return self.push_slow(map, key_value, bounds) };
         match value::scalar(any_value) {
             Scalar::Str(text) if text.len() <= limit as usize => {
-                self.push_key(map, key, !text.is_empty(), &bounds.limits)?;
+                self.push_key(map, key, Found::Text(text), &bounds.limits)?;
                 map.values.push(text);
                 self.signs.push(b's');
             }
             Scalar::Int(number) => {
-                self.push_key(map, key, true, &bounds.limits)?;
+                self.push_key(map, key, Found::Int(number), &bounds.limits)?;
                 map.values.push(itoa::Buffer::new().format(number).as_bytes());
                 self.signs.push(b'i');
             }
@@ -116,12 +150,12 @@ impl<'a> Attributes<'a> {
                     self.signs.back_to(place);
                     return self.push_slow(map, key_value, bounds);
                 }
-                self.push_key(map, key, false, &bounds.limits)?;
+                self.push_key(map, key, Found::Text(b""), &bounds.limits)?;
                 self.push_scratch(map, place, limit);
             }
             Scalar::Unusual => return self.push_slow(map, key_value, bounds),
             scalar => {
-                self.push_key(map, key, false, &bounds.limits)?;
+                self.push_key(map, key, Found::Text(b""), &bounds.limits)?;
                 self.push_scalar(map, scalar, limit);
             }
         }
@@ -167,8 +201,9 @@ impl<'a> Attributes<'a> {
         let depth = value::depth(&bounds.limits);
         let (key, value) = value::merge_pair(key_value, bounds, depth)?;
         let limit = bounds.limits.attribute_value_bytes_max;
-        let promotes = matches!(&value, Value::Int(_)) || matches!(&value, Value::Str(text) if !text.is_empty());
-        self.push_key(map, key, promotes, &bounds.limits)?;
+        // Texts that come in pieces are rare enough not to be promoted; numbers are.
+        let found = if let Value::Int(number) = &value { Found::Int(*number) } else { Found::Text(b"") };
+        self.push_key(map, key, found, &bounds.limits)?;
         match &value {
             Value::Str(text) => self.push_scalar(map, Scalar::Str(text.as_bytes()), limit),
             Value::Bytes(bytes) => self.push_scalar(map, Scalar::Bytes(bytes), limit),
@@ -193,40 +228,39 @@ impl<'a> Attributes<'a> {
     }
 
     #[inline]
-    fn push_key(&mut self, map: &mut MapColumn, key: &'a [u8], promotes: bool, limits: &Limits) -> Result<(), Fault> {
-        let slot = &mut self.slots[slot_of(key)];
-        if slot.number == UNUSED || slot.key != key {
-            *slot = new_slot(map, key, self.roles, limits)?;
-        }
-        let slot = *slot;
-        map.keys.push_index(slot.number);
+    fn push_key(&mut self, map: &mut MapColumn, key: &'a [u8], found: Found<'a>, limits: &Limits) -> Result<(), Fault> {
+        let (known_roles, roles) = (&mut self.known_roles, self.roles);
+        let number = self.keys.number(key, || new_key(map, key, known_roles, roles, limits))?;
+        map.keys.push_index(number);
         if key.len() > limits.name_bytes_max as usize {
             self.marks |= mark::TRUNCATED;
         }
-        if slot.role != NO_ROLE && promotes && self.seen >> slot.role & 1 == 0 {
-            self.seen |= 1 << slot.role;
-            self.found[usize::from(slot.role)] = map.pairs() as u32;
+        let role = self.known_roles[number as usize];
+        if role != NO_ROLE {
+            self.promote(role, found);
         }
         Ok(())
     }
+
+    fn promote(&mut self, role: u8, found: Found<'a>) {
+        if self.seen >> role & 1 == 0 && !matches!(found, Found::Text(b"")) {
+            self.seen |= 1 << role;
+            self.found[usize::from(role)] = found;
+        }
+    }
 }
 
+// A key that is not remembered: check it, and note its role beside its number.
 #[cold]
-fn new_slot<'a>(map: &mut MapColumn, key: &'a [u8], roles: Roles, limits: &Limits) -> Result<Slot<'a>, Fault> {
+fn new_key(map: &mut MapColumn, key: &[u8], known: &mut Vec<u8>, roles: Roles, limits: &Limits) -> Result<u32, Fault> {
     if !proto::is_utf8(key) {
         return Err(Cursor::new(key).fault(What::Utf8));
     }
-    let number = map.keys.intern(proto::cut(key, limits.name_bytes_max));
-    Ok(Slot { key, number, role: roles(key) })
-}
-
-// Length and both ends tell attribute keys apart well: they share prefixes, not all of these.
-#[inline]
-fn slot_of(key: &[u8]) -> usize {
-    let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => (key.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
-    };
-    let mixed = (first ^ last.rotate_left(29) ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 57) as usize
+    let kept = proto::cut(key, limits.name_bytes_max);
+    let number = map.keys.intern(kept);
+    if number as usize >= known.len() {
+        known.resize(number as usize + 1, NO_ROLE);
+        known[number as usize] = roles(kept);
+    }
+    Ok(number)
 }

@@ -4,6 +4,7 @@
 use model::{Batch, Logs, Reason, Signal, Value, logs, mark};
 
 use super::attributes::{Attributes, NO_ROLE};
+use super::memo::Memo;
 use super::shared::{Home, Sink};
 use super::time;
 use super::traces::{malformed, short, wrong_id};
@@ -17,6 +18,8 @@ const RECORD_ROW_BYTES: u64 = 160;
 pub(super) struct Records<'a> {
     logs: Logs,
     attributes: Attributes<'a>,
+    severities: Memo<'a, 16>,
+    event_names: Memo<'a, 16>,
     signs: Signs,
     scratch: Vec<u8>,
 }
@@ -51,6 +54,8 @@ impl<'a> Records<'a> {
         Records {
             logs: Logs::default(),
             attributes: Attributes::new(|_| NO_ROLE),
+            severities: Memo::new(),
+            event_names: Memo::new(),
             signs: Signs::default(),
             scratch: Vec::new(),
         }
@@ -160,8 +165,8 @@ impl<'a> Records<'a> {
         rows.scope.push(scope);
         rows.flags.push(record.flags);
         rows.severity_number.push(record.severity.clamp(0, 255) as u8);
-        rows.severity_text.push(short(record.severity_text, home, &mut record.marks));
-        rows.event_name.push(short(record.event_name, home, &mut record.marks));
+        self.severities.push(&mut rows.severity_text, short(record.severity_text, home, &mut record.marks));
+        self.event_names.push(&mut rows.event_name, short(record.event_name, home, &mut record.marks));
         let attributes = &mut self.attributes;
         attributes.end(&mut rows.attributes, &mut rows.attribute_types);
         record.marks |= attributes.row_marks();
@@ -222,8 +227,8 @@ fn account(home: &mut Home<'_>, record: &Fields<'_>) {
 impl<'a> Sink<'a> for Records<'a> {
     const SIGNAL: Signal = Signal::Logs;
 
-    fn reserve(&mut self, items: usize) {
-        self.logs.reserve(items);
+    fn reserve(&mut self, items: usize, bytes: usize) {
+        self.logs.reserve(items, bytes);
     }
 
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault> {

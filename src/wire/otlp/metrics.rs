@@ -94,7 +94,7 @@ struct Row<'r, 'a> {
 impl<'a> Sink<'a> for Measures<'a> {
     const SIGNAL: Signal = Signal::Metrics;
 
-    fn reserve(&mut self, _items: usize) {}
+    fn reserve(&mut self, _items: usize, _bytes: usize) {}
 
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault> {
         let mut metric =

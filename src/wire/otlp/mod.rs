@@ -5,6 +5,7 @@ pub mod answer;
 mod attributes;
 mod json_text;
 mod logs;
+mod memo;
 mod metrics;
 mod path;
 mod schema;

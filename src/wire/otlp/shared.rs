@@ -6,7 +6,8 @@ use model::batch::Account;
 use model::text::StrColumn;
 use model::{Batch, Decoded, Envelope, Limits, Reason, Resources, Scopes, Signal};
 
-use super::attributes::{Attributes, NO_ROLE};
+use super::attributes::{Attributes, Found, NO_ROLE};
+use super::memo::Memo;
 use crate::proto::{self, Cursor, Fault, What, fields};
 
 const RESOURCE: u32 = 0x0a;
@@ -57,7 +58,7 @@ pub(super) trait Sink<'a> {
     const SIGNAL: Signal;
 
     /// About `items` items of `bytes` bytes together are coming.
-    fn reserve(&mut self, items: usize);
+    fn reserve(&mut self, items: usize, bytes: usize);
 
     /// One item message.
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault>;
@@ -197,7 +198,7 @@ impl<'a> Home<'a> {
         self.scope_group = group;
         self.scope = None;
         self.at[2] = 0;
-        sink.reserve(count_items(group)?);
+        sink.reserve(count_items(group)?, group.len());
         let mut cursor = Cursor::new(group);
         while !cursor.is_empty() {
             match cursor.key()? {
@@ -222,9 +223,13 @@ fn count_items(group: &[u8]) -> Result<usize, Fault> {
     let mut cursor = Cursor::new(group);
     let mut items = 0;
     while !cursor.is_empty() {
-        let key = cursor.key()?;
-        cursor.skip(key)?;
-        items += usize::from(key == CHILD);
+        match cursor.key()? {
+            CHILD => {
+                cursor.bytes()?;
+                items += 1;
+            }
+            key => cursor.skip(key)?,
+        }
     }
     Ok(items.min(group.len() / 32 + 1))
 }
@@ -296,10 +301,12 @@ fn push_resource<'a>(
     }
     bounds.charge_pairs(rows.attributes.open_pairs() + 8, group)?;
     attributes.end(&mut rows.attributes, &mut rows.attribute_types);
-    let text = |bit| attributes.promoted(bit).map_or(&b""[..], |pair| rows.attributes.values.get(pair));
-    rows.service_name.push(text(SERVICE_NAME));
-    rows.service_version.push(text(SERVICE_VERSION));
-    rows.service_instance.push(text(SERVICE_INSTANCE));
+    let mut memo = Memo::<2>::new();
+    Found::push(attributes.promoted(SERVICE_NAME), &mut rows.service_name, &mut memo);
+    let mut memo = Memo::<2>::new();
+    Found::push(attributes.promoted(SERVICE_VERSION), &mut rows.service_version, &mut memo);
+    let mut memo = Memo::<2>::new();
+    Found::push(attributes.promoted(SERVICE_INSTANCE), &mut rows.service_instance, &mut memo);
     rows.dropped_attributes.push(u32::saturating_add(dropped, attributes.dropped));
     rows.schema_url.push(proto::cut(schema_url(group)?, bounds.limits.name_bytes_max));
     entities.finish(&mut rows.entity_refs);

@@ -3,7 +3,8 @@
 
 use model::{Batch, Reason, Signal, Spans, mark};
 
-use super::attributes::{Attributes, NO_ROLE};
+use super::attributes::{Attributes, Found, NO_ROLE};
+use super::memo::Memo;
 use super::shared::{Home, Sink};
 use super::time;
 use super::weight::weight;
@@ -49,6 +50,12 @@ pub(super) struct Traces<'a> {
     attributes: Attributes<'a>,
     event_attributes: Attributes<'a>,
     link_attributes: Attributes<'a>,
+    names: Memo<'a, 64>,
+    event_names: Memo<'a, 16>,
+    routes: Memo<'a, 16>,
+    db_systems: Memo<'a, 4>,
+    destinations: Memo<'a, 4>,
+    peers: Memo<'a, 16>,
 }
 
 /// The plain fields of a span while it is read: the last occurrence wins.
@@ -83,6 +90,12 @@ impl<'a> Traces<'a> {
             attributes: Attributes::new(span_role),
             event_attributes: Attributes::new(|_| NO_ROLE),
             link_attributes: Attributes::new(|_| NO_ROLE),
+            names: Memo::new(),
+            event_names: Memo::new(),
+            routes: Memo::new(),
+            db_systems: Memo::new(),
+            destinations: Memo::new(),
+            peers: Memo::new(),
         }
     }
 
@@ -138,7 +151,7 @@ impl<'a> Traces<'a> {
         home.bounds.charge(EVENT_ROW_BYTES, event)?;
         home.bounds.charge_pairs(rows.attributes.open_pairs(), event)?;
         rows.time.push(time::aside(sent, &mut span.marks));
-        rows.name.push(short(name, home, &mut span.marks));
+        self.event_names.push(&mut rows.name, short(name, home, &mut span.marks));
         let attributes = &mut self.event_attributes;
         attributes.end(&mut rows.attributes, &mut rows.attribute_types);
         rows.dropped_attributes.push(dropped.saturating_add(attributes.dropped));
@@ -197,7 +210,7 @@ impl<'a> Traces<'a> {
         rows.parent_span_id.push(ids.parent_span_id);
         rows.weight.push(if span.trace_state.is_empty() { 1.0 } else { weight(span.trace_state) });
         rows.trace_state.push(short(span.trace_state, home, &mut span.marks));
-        rows.name.push(short(span.name, home, &mut span.marks));
+        self.names.push(&mut rows.name, short(span.name, home, &mut span.marks));
         rows.kind.push(if span.kind <= 5 { span.kind as u8 } else { 0 });
         rows.status.push(if span.status <= 2 { span.status as u8 } else { 0 });
         let message = proto::cut(span.status_message, home.bounds.limits.attribute_value_bytes_max);
@@ -223,13 +236,15 @@ impl<'a> Traces<'a> {
 
     fn promote(&mut self) {
         let Traces { spans, attributes, .. } = self;
-        let values = &spans.attributes.values;
-        let text = |group| attributes.promoted(group).map_or(&b""[..], |pair| values.get(pair));
-        spans.http_route.push(text(ROUTE));
-        spans.http_status.push(attributes.promoted(HTTP_STATUS).map_or(0, |pair| status_code(values.get(pair))));
-        spans.db_system.push(text(DB_SYSTEM));
-        spans.messaging_destination.push(text(DESTINATION));
-        spans.peer.push(text(PEER));
+        Found::push(attributes.promoted(ROUTE), &mut spans.http_route, &mut self.routes);
+        Found::push(attributes.promoted(DB_SYSTEM), &mut spans.db_system, &mut self.db_systems);
+        Found::push(attributes.promoted(DESTINATION), &mut spans.messaging_destination, &mut self.destinations);
+        Found::push(attributes.promoted(PEER), &mut spans.peer, &mut self.peers);
+        spans.http_status.push(match attributes.promoted(HTTP_STATUS) {
+            None => 0,
+            Some(Found::Int(code)) => u16::try_from(code).unwrap_or(0),
+            Some(Found::Text(text)) => status_code(text),
+        });
     }
 
     // Start, duration and the originals, so that what was sent can be read back
@@ -278,8 +293,8 @@ impl<'a> Traces<'a> {
 impl<'a> Sink<'a> for Traces<'a> {
     const SIGNAL: Signal = Signal::Traces;
 
-    fn reserve(&mut self, items: usize) {
-        self.spans.reserve(items);
+    fn reserve(&mut self, items: usize, bytes: usize) {
+        self.spans.reserve(items, bytes);
     }
 
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault> {

@@ -176,6 +176,17 @@ pub(super) fn pair(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
     cursor.is_empty().then_some((key, value))
 }
 
+/// Key and text of a `KeyValue` in its most usual form: a string below 128 bytes, all lengths one
+/// byte. Neither is checked for UTF-8 yet.
+#[inline]
+pub(super) fn plain_pair(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, key_length @ 0..0x80, rest @ ..] = key_value else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(*key_length))?;
+    let [0x12, value_length @ 0..0x80, 0x0a, text_length, text @ ..] = rest else { return None };
+    let whole = text.len() + 2 == usize::from(*value_length) && text.len() == usize::from(*text_length);
+    whole.then_some((key, text))
+}
+
 /// Writes the text of a scalar and its sign.
 pub(super) fn write_scalar(value: &Scalar<'_>, text: &mut Vec<u8>, signs: &mut Signs) {
     match value {
