@@ -195,7 +195,7 @@ impl BlockReader {
         let (sum, header) = head.split_at(CHECKSUM_BYTES);
         let compressed = word(&header[1..5]);
         let uncompressed = word(&header[5..9]);
-        if compressed < HEADER_BYTES || compressed > BLOCK_BYTES_MAX || uncompressed > BLOCK_BYTES_MAX {
+        if !(HEADER_BYTES..=BLOCK_BYTES_MAX).contains(&compressed) || uncompressed > BLOCK_BYTES_MAX {
             return Err(damaged("a compressed block claims an impossible size"));
         }
         let mut block = header.to_vec();

@@ -1,4 +1,5 @@
 //! The engine room's tests against the real engine, in a child process as in production.
+#![allow(clippy::unwrap_used)]
 
 mod fences;
 mod inserts;
