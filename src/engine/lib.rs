@@ -9,6 +9,7 @@
 //! - [`serve`]: the child's body.
 //! - [`Supervisor`]: the parent's side: start, readiness, restart, stop.
 //! - [`install`](install::install): brings the library to this machine.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod body;
 mod caps;
