@@ -115,16 +115,21 @@ impl<'a> Attributes<'a> {
             return self.drop_one(key_value, bounds);
         }
         let limit = bounds.limits.attribute_value_bytes_max;
-        if let Some((key, text)) = value::plain_pair(key_value)
-            && text.len() <= limit as usize
-            && proto::is_ascii(text)
-        {
-            self.push_key(map, key, Found::Text(text), &bounds.limits)?;
-            // The length and the text stand in the message as they will stand in the column.
-            map.values.push_encoded(&key_value[key_value.len() - text.len() - 1..]);
-            self.signs.push(b's');
-            self.pairs += 1;
-            return Ok(());
+        if let Some((key, any_value)) = value::short_pair(key_value) {
+            if let Some((encoded, text)) = value::short_string(any_value)
+                && text.len() <= limit as usize
+                && proto::is_ascii(text)
+            {
+                self.push_key(map, key, Found::Text(text), &bounds.limits)?;
+                // Length and text stand in the message as they will stand in the column.
+                map.values.push_encoded(encoded);
+                self.signs.push(b's');
+                self.pairs += 1;
+                return Ok(());
+            }
+            if let Some(number) = value::plain_int(any_value) {
+                return self.push_int(map, key, number, bounds);
+            }
         }
         self.push_other(map, key_value, bounds)
     }
@@ -138,11 +143,7 @@ impl<'a> Attributes<'a> {
                 map.values.push(text);
                 self.signs.push(b's');
             }
-            Scalar::Int(number) => {
-                self.push_key(map, key, Found::Int(number), &bounds.limits)?;
-                map.values.push(itoa::Buffer::new().format(number).as_bytes());
-                self.signs.push(b'i');
-            }
+            Scalar::Int(number) => return self.push_int(map, key, number, bounds),
             Scalar::Nested(open, content) => {
                 let place = self.signs.place();
                 self.scratch.clear();
@@ -159,6 +160,14 @@ impl<'a> Attributes<'a> {
                 self.push_scalar(map, scalar, limit);
             }
         }
+        self.pairs += 1;
+        Ok(())
+    }
+
+    fn push_int(&mut self, map: &mut MapColumn, key: &'a [u8], number: i64, bounds: &Bounds) -> Result<(), Fault> {
+        self.push_key(map, key, Found::Int(number), &bounds.limits)?;
+        map.values.push(itoa::Buffer::new().format(number).as_bytes());
+        self.signs.push(b'i');
         self.pairs += 1;
         Ok(())
     }

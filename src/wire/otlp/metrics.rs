@@ -12,7 +12,6 @@ use super::value;
 use crate::proto::{Cursor, Fault, fields};
 
 const METRIC: u64 = fields(&[1, 2, 3, 5, 7, 9, 10, 11, 12]);
-const DATA: u64 = fields(&[1, 2, 3]);
 const NUMBER: u64 = fields(&[2, 3, 4, 5, 6, 7, 8]);
 const HISTOGRAM: u64 = fields(&[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
 const EXPONENTIAL: u64 = fields(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
@@ -37,6 +36,15 @@ enum Kind {
 }
 
 impl Kind {
+    // The fields of its data message: temporality and monotonicity are not everywhere.
+    fn fields(self) -> u64 {
+        match self {
+            Kind::Gauge | Kind::Summary => fields(&[1]),
+            Kind::Histogram | Kind::Exponential => fields(&[1, 2]),
+            Kind::Sum => fields(&[1, 2, 3]),
+        }
+    }
+
     fn from_key(key: u32) -> Option<Kind> {
         [Kind::Gauge, Kind::Sum, Kind::Histogram, Kind::Exponential, Kind::Summary]
             .into_iter()
@@ -112,7 +120,7 @@ impl<'a> Sink<'a> for Measures<'a> {
                 METADATA => drop(cursor.bytes()?),
                 key => match Kind::from_key(key) {
                     Some(kind) => {
-                        metric.data(&mut cursor, run.is_none_or(|(last, _)| last != kind))?;
+                        metric.data(&mut cursor, kind, run.is_none_or(|(last, _)| last != kind))?;
                         if run.is_none_or(|(last, _)| last != kind) {
                             run = Some((kind, before));
                         }
@@ -145,17 +153,18 @@ impl<'a> Sink<'a> for Measures<'a> {
 
 impl<'a> Metric<'a> {
     // The fields beside the points of a data message, whose frame is checked on the way.
-    fn data(&mut self, cursor: &mut Cursor<'a>, fresh: bool) -> Result<(), Fault> {
+    fn data(&mut self, cursor: &mut Cursor<'a>, kind: Kind, fresh: bool) -> Result<(), Fault> {
         if fresh {
             (self.temporality, self.monotonic) = (0, false);
         }
+        let known = kind.fields();
         let mut data = Cursor::new(cursor.bytes()?);
         while !data.is_empty() {
             match data.key()? {
                 0x0a => drop(data.bytes()?),
-                0x10 => self.temporality = data.varint()? as i32,
-                0x18 => self.monotonic = data.varint()? != 0,
-                key => data.skip_unknown(key, DATA)?,
+                0x10 if known & fields(&[2]) != 0 => self.temporality = data.varint()? as i32,
+                0x18 if known & fields(&[3]) != 0 => self.monotonic = data.varint()? != 0,
+                key => data.skip_unknown(key, known)?,
             }
         }
         Ok(())

@@ -10,8 +10,8 @@ use super::attributes::{Attributes, Found, NO_ROLE};
 use super::memo::Memo;
 use crate::proto::{self, Cursor, Fault, What, fields};
 
-const RESOURCE: u32 = 0x0a;
-const SCOPE: u32 = 0x0a;
+const REQUEST_CHILD: u32 = 0x0a;
+const HEAD: u32 = 0x0a;
 const CHILD: u32 = 0x12;
 const SCHEMA_URL: u32 = 0x1a;
 const GROUP: u64 = fields(&[1, 2, 3]);
@@ -78,8 +78,8 @@ pub(super) struct Home<'a> {
     resource_attributes: Attributes<'a>,
     scopes: Scopes,
     scope_attributes: Attributes<'a>,
-    group: &'a [u8],
-    scope_group: &'a [u8],
+    group: Layout<'a>,
+    scope_group: Layout<'a>,
     resource: Option<u32>,
     scope: Option<u32>,
     // Which resource, scope and item: for examples in the account.
@@ -100,7 +100,7 @@ pub(super) fn walk<'a, S: Sink<'a>>(
     let mut request = Cursor::new(body);
     while !request.is_empty() {
         match request.key()? {
-            RESOURCE => {
+            REQUEST_CHILD => {
                 let group = request.bytes()?;
                 home.enter_resource(&mut sink, group)?;
                 home.at[0] += 1;
@@ -125,8 +125,8 @@ impl<'a> Home<'a> {
             resource_attributes: Attributes::new(resource_role),
             scopes: Scopes::default(),
             scope_attributes: Attributes::new(|_| NO_ROLE),
-            group: b"",
-            scope_group: b"",
+            group: Layout::default(),
+            scope_group: Layout::default(),
             resource: None,
             scope: None,
             at: [0; 3],
@@ -172,66 +172,81 @@ impl<'a> Home<'a> {
     }
 
     fn enter_resource<S: Sink<'a>>(&mut self, sink: &mut S, group: &'a [u8]) -> Result<(), Fault> {
-        self.group = group;
+        let layout = Layout::of(group)?;
+        self.group = layout;
         self.resource = None;
         self.at[1] = 0;
-        let mut cursor = Cursor::new(group);
-        while !cursor.is_empty() {
-            match cursor.key()? {
-                CHILD => {
-                    let scope_group = cursor.bytes()?;
-                    self.enter_scope(sink, scope_group)?;
-                    self.at[1] += 1;
-                }
-                key @ (RESOURCE | SCHEMA_URL) => cursor.skip(key)?,
-                key => cursor.skip_unknown(key, GROUP)?,
-            }
+        for scope_group in layout.children() {
+            self.enter_scope(sink, scope_group)?;
+            self.at[1] += 1;
         }
         if self.resource.is_none() {
             // No row points to it; it must be readable all the same.
-            push_resource(&mut Resources::default(), &mut Attributes::new(resource_role), group, &mut self.bounds)?;
+            push_resource(&mut Resources::default(), &mut Attributes::new(resource_role), layout, &mut self.bounds)?;
         }
         Ok(())
     }
 
     fn enter_scope<S: Sink<'a>>(&mut self, sink: &mut S, group: &'a [u8]) -> Result<(), Fault> {
-        self.scope_group = group;
+        let layout = Layout::of(group)?;
+        self.scope_group = layout;
         self.scope = None;
         self.at[2] = 0;
-        sink.reserve(count_items(group)?, group.len());
-        let mut cursor = Cursor::new(group);
-        while !cursor.is_empty() {
-            match cursor.key()? {
-                CHILD => {
-                    let item = cursor.bytes()?;
-                    sink.item(self, item)?;
-                    self.at[2] += 1;
-                }
-                key @ (SCOPE | SCHEMA_URL) => cursor.skip(key)?,
-                key => cursor.skip_unknown(key, GROUP)?,
-            }
+        // As far as the items could honestly fit into their bytes.
+        sink.reserve(layout.children.min(group.len() / 32 + 1), group.len());
+        for item in layout.children() {
+            sink.item(self, item)?;
+            self.at[2] += 1;
         }
         if self.scope.is_none() {
-            push_scope(&mut Scopes::default(), &mut Attributes::new(|_| NO_ROLE), group, &mut self.bounds)?;
+            push_scope(&mut Scopes::default(), &mut Attributes::new(|_| NO_ROLE), layout, &mut self.bounds)?;
         }
         Ok(())
     }
 }
 
-// Items of a scope, as far as they could honestly fit into its bytes.
-fn count_items(group: &[u8]) -> Result<usize, Fault> {
-    let mut cursor = Cursor::new(group);
-    let mut items = 0;
-    while !cursor.is_empty() {
-        match cursor.key()? {
-            CHILD => {
-                cursor.bytes()?;
-                items += 1;
+/// What a group (of a resource or a scope) holds beside its children: fields may come in any order.
+#[derive(Clone, Copy, Default)]
+struct Layout<'a> {
+    group: &'a [u8],
+    // The occurrences of field 1, the resource or scope: usually one.
+    heads: usize,
+    head: &'a [u8],
+    schema_url: &'a [u8],
+    children: usize,
+}
+
+impl<'a> Layout<'a> {
+    fn of(group: &'a [u8]) -> Result<Layout<'a>, Fault> {
+        let mut layout = Layout { group, ..Layout::default() };
+        let mut cursor = Cursor::new(group);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                CHILD => {
+                    cursor.bytes()?;
+                    layout.children += 1;
+                }
+                HEAD => {
+                    layout.head = cursor.bytes()?;
+                    layout.heads += 1;
+                }
+                SCHEMA_URL => layout.schema_url = cursor.text()?,
+                key => cursor.skip_unknown(key, GROUP)?,
             }
-            key => cursor.skip(key)?,
         }
+        Ok(layout)
     }
-    Ok(items.min(group.len() / 32 + 1))
+
+    fn children(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        occurrences(self.group, CHILD)
+    }
+
+    // Singular messages that come in pieces are read piece by piece: that is how protobuf merges them.
+    fn heads(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let several = (self.heads > 1).then(|| occurrences(self.group, HEAD));
+        let one = (self.heads == 1).then_some(self.head);
+        several.into_iter().flatten().chain(one)
+    }
 }
 
 /// The occurrences of the length-delimited field with key `wanted` in a message whose frame was checked.
@@ -240,25 +255,17 @@ pub(super) fn occurrences<'a>(group: &'a [u8], wanted: u32) -> impl Iterator<Ite
     std::iter::from_fn(move || {
         while !cursor.is_empty() {
             let key = cursor.key().ok()?;
-            if key == wanted {
-                return cursor.bytes().ok();
+            if key & 7 == proto::BYTES {
+                let bytes = cursor.bytes().ok()?;
+                if key == wanted {
+                    return Some(bytes);
+                }
+            } else {
+                cursor.skip(key).ok()?;
             }
-            cursor.skip(key).ok()?;
         }
         None
     })
-}
-
-// The last of the schema URLs, each of them checked.
-fn schema_url(group: &[u8]) -> Result<&[u8], Fault> {
-    let mut last: &[u8] = b"";
-    for url in occurrences(group, SCHEMA_URL) {
-        if !proto::is_utf8(url) {
-            return Err(Cursor::new(url).fault(What::Utf8));
-        }
-        last = url;
-    }
-    Ok(last)
 }
 
 const SERVICE_NAME: u16 = 1;
@@ -278,17 +285,16 @@ fn resource_role(key: &[u8]) -> u8 {
     }
 }
 
-// Field by field over all occurrences of the `resource` field: that is how protobuf merges them.
 fn push_resource<'a>(
     rows: &mut Resources,
     attributes: &mut Attributes<'a>,
-    group: &'a [u8],
+    layout: Layout<'a>,
     bounds: &mut Bounds,
 ) -> Result<(), Fault> {
     attributes.begin();
     let mut dropped = 0;
     let mut entities = Entities::default();
-    for resource in occurrences(group, RESOURCE) {
+    for resource in layout.heads() {
         let mut cursor = Cursor::new(resource);
         while !cursor.is_empty() {
             match cursor.key()? {
@@ -299,7 +305,7 @@ fn push_resource<'a>(
             }
         }
     }
-    bounds.charge_pairs(rows.attributes.open_pairs() + 8, group)?;
+    bounds.charge_pairs(rows.attributes.open_pairs() + 8, layout.group)?;
     attributes.end(&mut rows.attributes, &mut rows.attribute_types);
     let mut memo = Memo::<2>::new();
     Found::push(attributes.promoted(SERVICE_NAME), &mut rows.service_name, &mut memo);
@@ -308,7 +314,7 @@ fn push_resource<'a>(
     let mut memo = Memo::<2>::new();
     Found::push(attributes.promoted(SERVICE_INSTANCE), &mut rows.service_instance, &mut memo);
     rows.dropped_attributes.push(u32::saturating_add(dropped, attributes.dropped));
-    rows.schema_url.push(proto::cut(schema_url(group)?, bounds.limits.name_bytes_max));
+    rows.schema_url.push(proto::cut(layout.schema_url, bounds.limits.name_bytes_max));
     entities.finish(&mut rows.entity_refs);
     Ok(())
 }
@@ -316,13 +322,13 @@ fn push_resource<'a>(
 fn push_scope<'a>(
     rows: &mut Scopes,
     attributes: &mut Attributes<'a>,
-    group: &'a [u8],
+    layout: Layout<'a>,
     bounds: &mut Bounds,
 ) -> Result<(), Fault> {
     attributes.begin();
     let (mut name, mut version): (&[u8], &[u8]) = (b"", b"");
     let mut dropped = 0;
-    for scope in occurrences(group, SCOPE) {
+    for scope in layout.heads() {
         let mut cursor = Cursor::new(scope);
         while !cursor.is_empty() {
             match cursor.key()? {
@@ -334,13 +340,13 @@ fn push_scope<'a>(
             }
         }
     }
-    bounds.charge_pairs(rows.attributes.open_pairs() + 6, group)?;
+    bounds.charge_pairs(rows.attributes.open_pairs() + 6, layout.group)?;
     let limit = bounds.limits.name_bytes_max;
     rows.name.push(proto::cut(name, limit));
     rows.version.push(proto::cut(version, limit));
     attributes.end(&mut rows.attributes, &mut rows.attribute_types);
     rows.dropped_attributes.push(u32::saturating_add(dropped, attributes.dropped));
-    rows.schema_url.push(proto::cut(schema_url(group)?, limit));
+    rows.schema_url.push(proto::cut(layout.schema_url, limit));
     Ok(())
 }
 

@@ -176,15 +176,30 @@ pub(super) fn pair(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
     cursor.is_empty().then_some((key, value))
 }
 
-/// Key and text of a `KeyValue` in its most usual form: a string below 128 bytes, all lengths one
-/// byte. Neither is checked for UTF-8 yet.
+/// Key and `AnyValue` of a short `KeyValue`, whose lengths all take one byte: the usual form.
 #[inline]
-pub(super) fn plain_pair(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn short_pair(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
     let [0x0a, key_length @ 0..0x80, rest @ ..] = key_value else { return None };
     let (key, rest) = rest.split_at_checked(usize::from(*key_length))?;
-    let [0x12, value_length @ 0..0x80, 0x0a, text_length, text @ ..] = rest else { return None };
-    let whole = text.len() + 2 == usize::from(*value_length) && text.len() == usize::from(*text_length);
-    whole.then_some((key, text))
+    let [0x12, value_length @ 0..0x80, any_value @ ..] = rest else { return None };
+    (any_value.len() == usize::from(*value_length)).then_some((key, any_value))
+}
+
+/// The text of a short `AnyValue` that is a string, with its length before it; not checked for UTF-8.
+#[inline]
+pub(super) fn short_string(any_value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, encoded @ ..] = any_value else { return None };
+    let [length @ 0..0x80, text @ ..] = encoded else { return None };
+    (text.len() == usize::from(*length)).then_some((encoded, text))
+}
+
+/// The number of an `AnyValue` that is an integer.
+#[inline]
+pub(super) fn plain_int(any_value: &[u8]) -> Option<i64> {
+    let [0x18, number @ ..] = any_value else { return None };
+    let mut cursor = Cursor::new(number);
+    let number = cursor.varint().ok()?;
+    cursor.is_empty().then_some(number as i64)
 }
 
 /// Writes the text of a scalar and its sign.
