@@ -39,6 +39,20 @@ pub(crate) struct Segment {
     pub(crate) released_since: Option<Instant>,
 }
 
+/// What a reader needs of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glance {
+    pub(crate) number: u64,
+    pub(crate) first: Lsn,
+    pub(crate) end: u64,
+}
+
+impl From<&Segment> for Glance {
+    fn from(segment: &Segment) -> Self {
+        Self { number: segment.number, first: segment.frames.first, end: segment.end }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     segments: Mutex<VecDeque<Segment>>,
@@ -105,18 +119,18 @@ impl Book {
     }
 
     /// The segment in which a reader that wants `lsn` begins.
-    pub(crate) fn find(&self, lsn: Lsn) -> Option<Segment> {
+    pub(crate) fn find(&self, lsn: Lsn) -> Option<Glance> {
         let segments = lock(&self.segments);
         let found = segments.iter().rev().find(|segment| segment.frames.first <= lsn);
-        found.or(segments.front()).cloned()
+        found.or(segments.front()).map(Glance::from)
     }
 
     /// The segment `number` as it is now, and the first one after it.
-    pub(crate) fn look(&self, number: u64) -> (Option<Segment>, Option<Segment>) {
+    pub(crate) fn look(&self, number: u64) -> (Option<Glance>, Option<Glance>) {
         let segments = lock(&self.segments);
         let after = segments.partition_point(|segment| segment.number <= number);
         let here = after.checked_sub(1).and_then(|at| segments.get(at)).filter(|found| found.number == number);
-        (here.cloned(), segments.get(after).cloned())
+        (here.map(Glance::from), segments.get(after).map(Glance::from))
     }
 
     /// Receive time of the oldest frame that is not released.
@@ -143,6 +157,11 @@ impl Book {
         let low_water = self.released();
         let (mut used, mut reclaimable, mut disk, mut prefix) = (0, 0, 0, true);
         for segment in segments.iter_mut() {
+            if segment.state == State::Deleting {
+                // As good as gone: else more would be given back than is needed.
+                disk += segment.disk_bytes;
+                continue;
+            }
             // What is reserved ahead for the active one is a fixed part of the budget.
             let bytes = if segment.state == State::Active { segment.end } else { segment.disk_bytes };
             used += bytes;

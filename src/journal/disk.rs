@@ -39,6 +39,8 @@ impl Disk {
     /// Makes the file's data durable, and as much metadata as reading it back needs.
     pub(crate) fn sync_data(&self, file: &File) -> io::Result<()> {
         #[cfg(test)]
+        self.faults.flushing(file);
+        #[cfg(test)]
         self.faults.sync()?;
         rustix::fs::fdatasync(file).map_err(Into::into)
     }
@@ -89,6 +91,18 @@ impl Disk {
 /// Creates a directory with mode 0700; an existing one is left as it is.
 pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// The same, and a power cut afterwards does not take the directory away again.
+pub(crate) fn make_dir_durably(dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    make_dir(dir)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        rustix::fs::fsync(File::open(parent.unwrap_or(Path::new(".")))?)?;
+    }
+    Ok(())
 }
 
 /// Creates or empties a file with mode 0600, open for reading and writing.

@@ -46,6 +46,8 @@
 //! after the last frame a mark follows it, so only the last second's frames lack such a witness.
 //! Between segments, the numbers of the frames are the witness.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -111,8 +113,8 @@ pub use summary::Recent;
 
 /// An open journal. Clones share it; `P` is what the caller keeps of a frame while it is in memory.
 ///
-/// When the last clone is dropped without [`Journal::close`], what was taken is written, and the
-/// next start treats the stop as a crash.
+/// When the last clone is dropped without [`Journal::close`], what was taken is written (the drop
+/// waits for it), and the next start treats the stop as a crash.
 pub struct Journal<P> {
     inner: Arc<Inner<P>>,
 }
@@ -160,7 +162,7 @@ impl<P: Send + 'static> Journal<P> {
         sink: impl FnMut(Vec<(Lsn, P)>) + Send + 'static,
     ) -> Result<(Self, Recovery), OpenError> {
         let dir = config.dir.clone();
-        disk::make_dir(&dir).map_err(OpenError::io("making the journal directory", &dir))?;
+        disk::make_dir_durably(&dir).map_err(OpenError::io("making the journal directory", &dir))?;
         let lock_path = segment::lock_path(&dir);
         let locked = disk::lock(&lock_path).map_err(OpenError::io("locking the journal directory by", &lock_path))?;
         let Some(lock_file) = locked else { return Err(OpenError::InUse { dir }) };
@@ -185,6 +187,7 @@ impl<P: Send + 'static> Journal<P> {
             next_lsn: AtomicU64::new(recovery.next_lsn),
             trouble: Mutex::new(None),
             last_error: Mutex::new(None),
+            clean: false.into(),
             spare_bytes: AtomicU64::new(0),
         });
         shared.recovered();
@@ -251,7 +254,7 @@ impl<P: Send + 'static> Journal<P> {
     pub fn release(&self, low_water: Lsn) {
         let shared = &self.inner.shared;
         let next = shared.next_lsn.load(Ordering::Acquire);
-        let first = shared.book.find(0).map_or(next, |segment| segment.frames.first);
+        let first = shared.book.find(0).map_or(next, |segment| segment.first);
         debug_assert!(low_water <= next, "released frames are in the log");
         shared.book.release(low_water.min(next).max(first));
     }
@@ -291,13 +294,16 @@ impl<P: Send + 'static> Journal<P> {
     }
 
     /// Writes everything that was taken, notes the clean stop, and ends the threads. Appends are
-    /// refused from here on. Blocks.
+    /// refused from here on. Blocks. An error means that the next start will see a crash; nothing
+    /// that was acknowledged is lost by it.
     pub fn close(&self) -> Result<(), AppendError> {
         self.inner.stop(Closing::Clean);
-        match lock(&self.inner.shared.trouble).clone() {
-            Some(trouble) => Err(trouble),
-            None => Ok(()),
+        let shared = &self.inner.shared;
+        if shared.clean.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let why = lock(&shared.last_error).clone();
+        Err(lock(&shared.trouble).clone().or(why.map(AppendError::Io)).unwrap_or(AppendError::Closed))
     }
 }
 
@@ -368,7 +374,7 @@ impl<P, S> Writer<P, S> {
             recovered_low_water: recovery.low_water,
             dirty: false,
             unsynced: false,
-            space_at: None,
+            spare_asked_at: Instant::now(),
             failed_at: None,
             leaving: false,
         }

@@ -85,7 +85,12 @@ impl Metrics {
         registry.register("damaged", "Places of damage found", self.damaged.clone());
         registry.register("damaged_frames", "Frames lost through damage", self.damaged_frames.clone());
         registry.register("segments", "Segment files", self.segments.clone());
-        registry.register_with_unit("disk", "Bytes on disk, reserved space included", Unit::Bytes, self.disk_bytes.clone());
+        registry.register_with_unit(
+            "disk",
+            "Bytes on disk, reserved space included",
+            Unit::Bytes,
+            self.disk_bytes.clone(),
+        );
         registry.register("healthy", "1 while records can be written", self.healthy.clone());
     }
 

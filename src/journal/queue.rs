@@ -125,6 +125,8 @@ pub(crate) struct Shared<P> {
     /// The last error, kept after it is over.
     pub(crate) last_error: Mutex<Option<Arc<str>>>,
     pub(crate) spare_bytes: AtomicU64,
+    /// The writer has written its clean stop.
+    pub(crate) clean: AtomicBool,
 }
 
 /// No more than this waits in memory for the writer.

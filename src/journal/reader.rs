@@ -78,8 +78,8 @@ impl Iterator for Reader {
 impl Reader {
     pub(crate) fn new(dir: PathBuf, key: u64, book: Arc<Book>, register: Arc<Register>, from: Lsn) -> Self {
         let start = book.find(from);
-        let after = start.as_ref().map_or(0, |segment| segment.number - 1);
-        let expected = start.map_or(from, |segment| from.max(segment.frames.first)).max(1);
+        let after = start.map_or(0, |segment| segment.number - 1);
+        let expected = start.map_or(from, |segment| from.max(segment.first)).max(1);
         Self { dir, key, book, register, after, place: None, expected, held: None, pending: None }
     }
 
@@ -120,8 +120,12 @@ impl Reader {
     /// Goes to the segment after the last one.
     fn enter(&mut self) -> io::Result<Enter> {
         let (_, Some(next)) = self.book.look(self.after) else { return Ok(Enter::Nothing) };
-        if next.frames.first > self.expected {
-            let damage = self.lost_before(next.frames.first);
+        if next.first > self.expected {
+            // Segments that were released may have gone since the last step: nothing is missing.
+            self.expected = self.expected.max(self.book.released().min(next.first));
+        }
+        if next.first > self.expected {
+            let damage = self.lost_before(next.first);
             return Ok(Enter::Gap(damage));
         }
         let path = self.path(next.number);

@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::book::{Segment, State};
+use crate::crash::crash_point;
 use crate::damage::{Damage, Reason, Register};
 use crate::disk::Disk;
 use crate::error::OpenError;
@@ -36,7 +37,7 @@ pub struct Recovery {
     pub low_water: Lsn,
     /// The oldest frame that is still there; equal to `next_lsn` when there is none.
     pub first_lsn: Lsn,
-    /// The journal was closed in order.
+    /// The journal was closed in order, and nothing was written since.
     pub clean: bool,
     /// The seals of the retained segments, oldest first, and whether each was confirmed.
     pub seals: Vec<(Seal, bool)>,
@@ -262,12 +263,12 @@ impl Finder<'_> {
     }
 
     /// Puts the segments into a row and finds what is missing between them.
-    fn connect(&mut self, found: &mut Vec<Found>) {
+    fn connect(&mut self, found: &mut [Found]) {
         for at in 1..found.len() {
             let (before, after) = found.split_at_mut(at);
             let (Some(before), Some(after)) = (before.last_mut(), after.first_mut()) else { continue };
-            let gap = (after.summary.first > before.summary.next)
-                .then(|| (before.summary.next, after.summary.first - 1));
+            let gap =
+                (after.summary.first > before.summary.next).then(|| (before.summary.next, after.summary.first - 1));
             if before.torn > 0 && gap.is_some() {
                 let reason = Reason::CutOff;
                 let tail = whole_file(before.number, &before.path, reason);
@@ -287,7 +288,8 @@ impl Finder<'_> {
                 }
                 set_lost(&mut self.damage, before.number + 1..after.number, gap.filter(|_| !explained));
             } else if !explained && gap.is_some() {
-                let lost = Damage { bytes: 0, offset: before.end, ..whole_file(before.number, &before.path, Reason::Missing) };
+                let lost =
+                    Damage { bytes: 0, offset: before.end, ..whole_file(before.number, &before.path, Reason::Missing) };
                 before.damage.push(Damage { lsns: gap, ..lost });
             }
         }
@@ -311,7 +313,8 @@ impl Finder<'_> {
         let (totals_lsn, mark) = found.iter().rev().find_map(|one| one.summary.mark).unwrap_or((1, Mark::default()));
         let first_lsn = found.first().map_or(1, |first| first.summary.first);
         let sealed = seals.iter().map(|(seal, _)| seal.to.0 + 1).max().unwrap_or(1);
-        let next_lsn = found.iter().map(|one| one.summary.next).max().unwrap_or(1).max(mark.low_water).max(sealed).max(1);
+        let next_lsn =
+            found.iter().map(|one| one.summary.next).max().unwrap_or(1).max(mark.low_water).max(sealed).max(1);
         for one in &mut found {
             self.damage.append(&mut one.damage);
         }
@@ -386,6 +389,7 @@ impl Finder<'_> {
     /// a summary the segment is walked again next time.
     fn close(&self, one: &mut Found) {
         let records = one.summary.closing_records(record::salt(self.key, one.number), one.end);
+        crash_point("segment-close");
         let closed = OpenOptions::new().write(true).open(&one.path).and_then(|file| {
             self.disk.truncate(&file, one.end)?;
             // The records were in the page cache at least; from now on others rely on them.
@@ -454,7 +458,9 @@ impl Walk<'_> {
                 summary.mark = mark.map(|mark| (head.lsn, mark)).or(summary.mark);
                 mark.is_some()
             }
-            Some(Kind::Abandon) => Abandon::decode(&mut { payload }).map(|abandon| summary.abandons.push(abandon)).is_some(),
+            Some(Kind::Abandon) => {
+                Abandon::decode(&mut { payload }).map(|abandon| summary.abandons.push(abandon)).is_some()
+            }
             Some(Kind::CleanStop) => {
                 summary.clean = true;
                 true
@@ -506,11 +512,11 @@ impl Walk<'_> {
         }
         let place = whole_file(self.found.number, &self.found.path, reason);
         let mut damage = Damage { offset: at, bytes: end - at, ..place };
-        if let Some(head) = head.filter(|head| head.known_kind() == Some(Kind::Frame) && head.lsn < self.limit) {
-            if head.lsn >= self.found.summary.next {
-                damage.lsns = Some((head.lsn, head.lsn));
-                self.found.summary.next = head.lsn + 1;
-            }
+        let next = self.found.summary.next;
+        let is_new = |head: &Head| head.known_kind() == Some(Kind::Frame) && (next..self.limit).contains(&head.lsn);
+        if let Some(head) = head.filter(is_new) {
+            damage.lsns = Some((head.lsn, head.lsn));
+            self.found.summary.next = head.lsn + 1;
         }
         self.found.damage.push(damage.clone());
         self.open.push(self.found.damage.len() - 1);

@@ -176,9 +176,9 @@ impl Scanner {
                 return Ok(None);
             }
             let last = bytes.len() - HEAD_BYTES;
-            let found = (0..=last).step_by(ALIGN as usize).find(|&place| {
-                Head::looks_like(&bytes[place..]) && Head::decode(&bytes[place..], salt).is_some()
-            });
+            let found = (0..=last)
+                .step_by(ALIGN as usize)
+                .find(|&place| Head::looks_like(&bytes[place..]) && Head::decode(&bytes[place..], salt).is_some());
             if let Some(place) = found {
                 return Ok(Some(at + place as u64));
             }

@@ -54,9 +54,10 @@ impl Summary {
         self.clean = false;
         self.next = note.lsn + 1;
         self.received_max_ns = self.received_max_ns.max(note.received_ns);
-        let sampled = self.samples.last().is_some_and(|(_, at)| {
-            note.received_ns >= *at && note.received_ns.abs_diff(*at) < SAMPLE_NS
-        });
+        let sampled = self
+            .samples
+            .last()
+            .is_some_and(|(_, at)| note.received_ns >= *at && note.received_ns.abs_diff(*at) < SAMPLE_NS);
         if !sampled {
             self.samples.push((note.lsn, note.received_ns));
         }

@@ -14,7 +14,8 @@ fn what_was_acknowledged_is_read_back_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let opened = open(config(dir.path()));
     assert_eq!((opened.recovery.next_lsn, opened.recovery.clean), (1, false));
-    let wanted: Vec<_> = (0..100).map(|seed| (append(&opened.journal, seed, (seed as usize * 37) % 5000), seed)).collect();
+    let wanted: Vec<_> =
+        (0..100).map(|seed| (append(&opened.journal, seed, (seed as usize * 37) % 5000), seed)).collect();
     assert_eq!(wanted.first().unwrap().0, 1);
     assert_eq!(read_all(&opened.journal), (wanted.clone(), vec![]));
     assert_eq!(*lock(&opened.sunk), wanted);
@@ -117,6 +118,7 @@ fn a_full_budget_refuses_until_frames_are_released() {
     assert_eq!(lock(&opened.sunk).len() as u64, last + 100);
     let (frames, damage) = read_all(&opened.journal);
     assert_eq!(damage, vec![]);
+    assert!(frames.len() > 230, "no more was given back than was needed: {}", frames.len());
     assert!(frames[0].0 <= last / 2 && frames.last().unwrap().0 == last + 100);
     let disk: u64 = segment_files(dir.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
     assert!(disk <= (1 << 20) + (32 << 10), "{disk} bytes on disk");
@@ -133,9 +135,7 @@ fn released_segments_stay_for_the_retention_and_go_oldest_first() {
     opened.journal.seal(seal(1, 1, 60)).unwrap().wait().unwrap();
     opened.journal.confirm(1);
     opened.journal.release(61);
-    eventually("low water noted", || {
-        open(config(snapshot(dir.path()).path())).recovery.low_water == 61
-    });
+    eventually("low water noted", || open(config(snapshot(dir.path()).path())).recovery.low_water == 61);
     let before = segment_files(dir.path()).len();
     assert!(before > 7);
     opened.journal.close().unwrap();
@@ -281,7 +281,67 @@ fn metrics_are_registered_under_their_names() {
     opened.journal.metrics().register(&mut registry);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    for line in ["journal_appends_total 1", "journal_healthy 1", "journal_refusals_total{reason=\"Misuse\"} 1", "journal_fsync_seconds_count"] {
+    for line in [
+        "journal_appends_total 1",
+        "journal_healthy 1",
+        "journal_refusals_total{reason=\"Misuse\"} 1",
+        "journal_fsync_seconds_count",
+    ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
+}
+
+#[test]
+fn a_sink_that_panics_closes_the_journal_loudly() {
+    // Scenario: the sink panics on the second frame.
+    // Guarantee: the ticket tells, later appends are refused as closed, close() reports, health
+    // shows it, and both frames, durable as they are, come back.
+    let dir = tempfile::tempdir().unwrap();
+    let sink = |group: Vec<(u64, u64)>| assert!(group[0].0 < 2, "a defect in the caller");
+    let (journal, _) = Journal::open(config(dir.path()), sink).unwrap();
+    append(&journal, 0, 10);
+    let told = journal.append(frame(1, 10), 1).unwrap().wait();
+    assert_eq!(told, Err(AppendError::Closed));
+    eventually("closed", || journal.append(frame(2, 10), 2).is_err());
+    assert!(journal.close().is_err() && !journal.usage().healthy);
+    assert!(journal.usage().last_error.unwrap().contains("panicked"));
+    drop(journal);
+    assert_eq!(open(config(dir.path())).recovery.next_lsn, 3);
+}
+
+#[test]
+fn the_last_clone_may_be_dropped_by_the_sink() {
+    // Scenario: the sink holds the last clone and drops it.
+    // Guarantee: nobody waits for ever, and the directory becomes free.
+    let dir = tempfile::tempdir().unwrap();
+    let slot: Arc<std::sync::Mutex<Option<Journal<u64>>>> = Arc::default();
+    let inside = slot.clone();
+    let (journal, _) = Journal::open(config(dir.path()), move |_: Vec<(u64, u64)>| drop(lock(&inside).take())).unwrap();
+    *lock(&slot) = Some(journal.clone());
+    let ticket = journal.append(frame(0, 10), 0).unwrap();
+    drop(journal);
+    assert_eq!(ticket.wait(), Ok(1));
+    eventually("the directory is free", || Journal::<u64>::open(config(dir.path()), |_| ()).is_ok());
+}
+
+#[test]
+fn a_reader_is_not_alarmed_by_what_is_released_under_it() {
+    // Scenario: a reader stands in the first segment while everything is released and deleted.
+    // Guarantee: it goes on at what is left, without reporting damage.
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(Config { confirmed_retention: Duration::ZERO, ..config(dir.path()) });
+    (0..60).for_each(|seed| assert_eq!(append(&opened.journal, seed, 2000), seed + 1));
+    let mut reader = opened.journal.reader(1);
+    assert!(matches!(reader.next(), Some(Ok(crate::Entry::Frame { lsn: 1, .. }))));
+    opened.journal.release(61);
+    eventually("segments gone", || segment_files(dir.path()).len() <= 2);
+    assert_eq!(append(&opened.journal, 60, 10), 61);
+    let mut last = 1;
+    for entry in reader {
+        match entry.unwrap() {
+            crate::Entry::Frame { lsn, .. } => last = lsn,
+            crate::Entry::Damaged(damage) => panic!("{damage}"),
+        }
+    }
+    assert_eq!(last, 61);
 }

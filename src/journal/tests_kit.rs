@@ -29,7 +29,8 @@ pub(crate) fn open(config: Config) -> Opened {
 
 /// A frame whose content follows from `seed`.
 pub(crate) fn frame(seed: u64, body_bytes: usize) -> Frame {
-    let body: Vec<u8> = (0..body_bytes as u64).map(|at| (seed.wrapping_mul(31).wrapping_add(at * 7) >> 2) as u8).collect();
+    let body: Vec<u8> =
+        (0..body_bytes as u64).map(|at| (seed.wrapping_mul(31).wrapping_add(at * 7) >> 2) as u8).collect();
     Frame {
         header: FrameHeader {
             protocol: 1,
@@ -98,12 +99,13 @@ pub(crate) fn snapshot(dir: &Path) -> tempfile::TempDir {
     copy
 }
 
+/// Newest first: segments go oldest first, so what vanishes meanwhile was at the end of this list.
 pub(crate) fn copy_into(dir: &Path, copy: &Path) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
-        }
+    let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    for name in names.iter().rev().filter(|name| !dir.join(name).is_dir()) {
+        // A file that is being renamed or removed may be gone.
+        let _ = std::fs::copy(dir.join(name), copy.join(name));
     }
 }
 

@@ -30,7 +30,8 @@ use crate::summary::Summary;
 const MARK_INTERVAL: Duration = Duration::from_millis(900);
 /// How often writing is tried again while it fails.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
-const SPACE_INTERVAL: Duration = Duration::from_millis(250);
+/// How often the space is looked at when nothing happens.
+const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 /// Bounds the time of one flush.
 const GROUP_BYTES_MAX: u64 = 16 << 20;
 /// Bounds the notes of one segment.
@@ -58,7 +59,7 @@ pub(crate) struct Writer<P, S> {
     pub(crate) dirty: bool,
     /// Something was written since the last flush.
     pub(crate) unsynced: bool,
-    pub(crate) space_at: Option<Instant>,
+    pub(crate) spare_asked_at: Instant,
     pub(crate) failed_at: Option<Instant>,
     /// A segment is being left behind; if that fails too, it is not tried again at once.
     pub(crate) leaving: bool,
@@ -79,11 +80,10 @@ pub(crate) struct Active {
 impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
     pub(crate) fn run(mut self) {
         let _guard = Guard(self.shared.clone());
-        self.housekeep();
         loop {
             let (ops, closing) = self.take();
             self.commit(ops, false);
-            self.housekeep();
+            self.reclaim();
             if closing != Closing::No && lock(&self.shared.queue).ops.is_empty() {
                 return self.finish(closing);
             }
@@ -112,7 +112,9 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         }
         let mut ops = Vec::new();
         let mut bytes = 0;
-        while bytes < room && let Some(op) = queue.ops.pop_front() {
+        while bytes < room
+            && let Some(op) = queue.ops.pop_front()
+        {
             bytes += op.bytes();
             ops.push(op);
         }
@@ -127,7 +129,10 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
             return RETRY_INTERVAL.saturating_sub(failed.elapsed());
         }
         let lazy = more || self.wants_mark() || !self.confirms.is_empty() || self.unsynced;
-        if lazy { MARK_INTERVAL.saturating_sub(self.marked_at.elapsed()).max(Duration::from_millis(1)) } else { SPACE_INTERVAL * 2 }
+        match lazy {
+            true => MARK_INTERVAL.saturating_sub(self.marked_at.elapsed()).max(Duration::from_millis(1)),
+            false => IDLE_INTERVAL,
+        }
     }
 
     fn group_room(&self) -> u64 {
@@ -150,6 +155,8 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
     /// Writes and flushes one group, if there is anything to write.
     fn commit(&mut self, ops: Vec<Op<P>>, clean_stop: bool) {
         let taken: u64 = ops.iter().map(Op::bytes).sum();
+        self.look_at_space();
+        let ops = self.refuse_without_room(ops);
         let retry = self.failed_at.is_some_and(|failed| failed.elapsed() >= RETRY_INTERVAL);
         let pressed = self.pressed() && self.low_water() > self.durable_low_water;
         let due = self.marked_at.elapsed() >= MARK_INTERVAL;
@@ -193,8 +200,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
             return Ok(());
         }
         let spare = self.shelf.take();
-        // The next one; after a failure, another try. A keeper that has ended shows as a failed take.
-        let _ = self.keeper.send(Command::Make);
+        self.ask_for_spare();
         let spare = match spare {
             Ok(spare) => spare,
             // Seals and confirms must find a place even now; frames are refused by `disk_low`.
@@ -410,28 +416,43 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         AppendError::from_io(error, self.shared.free_bytes.load(Ordering::Relaxed))
     }
 
-    fn housekeep(&mut self) {
-        self.look_at_space();
-        self.reclaim();
-    }
-
+    /// Space is looked at before every group: it must be refused before it runs out, so that seals
+    /// still find room. While frames are refused here, a reserved spare or the rest of the active
+    /// segment is left for them.
     fn look_at_space(&mut self) {
-        if self.space_at.is_some_and(|at| at.elapsed() < SPACE_INTERVAL) {
-            return;
-        }
-        self.space_at = Some(Instant::now());
-        let (spare_bytes, mut spare_failed) = self.shelf.state();
-        if spare_failed {
-            // Takes the failure away and asks for another try.
-            spare_failed = self.shelf.take().is_err();
-            let _ = self.keeper.send(Command::Make);
-        }
+        let (spare_bytes, failed) = self.shelf.state();
         let shared = &self.shared;
         shared.spare_bytes.store(spare_bytes, Ordering::Relaxed);
-        let Ok(space) = shared.disk.space(&shared.limits.dir) else { return };
-        shared.free_bytes.store(space.free_bytes, Ordering::Relaxed);
-        let low = spare_failed || space.free_bytes < shared.limits.free_min_bytes;
-        shared.disk_low.store(low, Ordering::Relaxed);
+        if let Ok(space) = shared.disk.space(&shared.limits.dir) {
+            shared.free_bytes.store(space.free_bytes, Ordering::Relaxed);
+            let low = failed || space.free_bytes < shared.limits.free_min_bytes;
+            shared.disk_low.store(low, Ordering::Relaxed);
+        }
+        if failed && self.spare_asked_at.elapsed() >= RETRY_INTERVAL {
+            // Takes the failure away and asks for another try.
+            let _ = self.shelf.take();
+            self.ask_for_spare();
+        }
+    }
+
+    fn ask_for_spare(&mut self) {
+        self.spare_asked_at = Instant::now();
+        // A keeper that has ended shows when the spare is taken.
+        let _ = self.keeper.send(Command::Make);
+    }
+
+    /// Takes the frames out of `ops` when there is no room for them, and refuses them.
+    fn refuse_without_room(&self, ops: Vec<Op<P>>) -> Vec<Op<P>> {
+        if !self.shared.disk_low.load(Ordering::Relaxed) {
+            return ops;
+        }
+        let error = AppendError::DiskLow { free_bytes: self.shared.free_bytes.load(Ordering::Relaxed) };
+        let (frames, rest): (Vec<_>, Vec<_>) = ops.into_iter().partition(|op| matches!(op, Op::Frame { .. }));
+        for frame in frames {
+            self.shared.metrics.refuse(&error);
+            frame.refuse(error.clone());
+        }
+        rest
     }
 
     fn pressed(&self) -> bool {
@@ -459,6 +480,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         if closing == Closing::Clean
             && let Some(active) = self.active.take().filter(|active| active.summary.clean)
         {
+            self.shared.clean.store(true, Ordering::Release);
             self.close(active);
         }
     }
