@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Sources};
 use crate::flow;
+use crate::import::ImportArgs;
 
 /// OpenTelemetry-compatible collector and trace correlator: finds where a failure began.
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ enum Command {
     /// Print the effective configuration with the source of each value
     PrintConfig(RunArgs),
     /// Send files (OTLP JSON lines, Zipkin JSON, Jaeger JSON) to a running server
-    Import,
+    Import(ImportArgs),
     /// The embedded engine: install its library, or serve (used by `run`)
     Engine {
         #[command(subcommand)]
@@ -99,7 +100,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             say(args.load()?.print().trim_end());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Import => Ok(ExitCode::SUCCESS),
+        Command::Import(args) => crate::import::run(args),
         Command::Engine { command: EngineCommand::Install { from } } => install_engine(from),
         Command::Engine { command: EngineCommand::Serve } => engine::serve_from_parent(),
         Command::Completion { shell } => {
