@@ -452,6 +452,16 @@ pub fn receive_config(config: &Config) -> receive::Config {
     settings
 }
 
+/// What the doors out are told.
+pub fn serve_config(config: &Config) -> serve::Config {
+    serve::Config {
+        allowed_hosts: config.allowed_hosts.clone(),
+        loopback_only: config.listen.is_loopback(),
+        answer_timeout: config.query.timeout + Duration::from_secs(5),
+        ..serve::Config::default()
+    }
+}
+
 /// What the store is told.
 pub fn store_config(config: &Config) -> store::Config {
     let storage = &config.storage;

@@ -23,6 +23,8 @@ use crate::waterline::Waterline;
 
 /// First and longest pause between tries.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Between two looks for an absent batch: as a rule, and after ClickHouse was away.
+const SETTLE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
 /// After this long without success the store counts as slow.
 const SLOW: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,8 @@ pub(crate) struct Delivery {
     pub(crate) writer: u64,
     /// Sequence numbers of batches made here; apart from those of the lanes.
     pub(crate) sequence: AtomicU64,
+    /// By what ClickHouse's process is known to be the same; `None` before it was marked.
+    pub(crate) marker: tokio::sync::Mutex<Option<u64>>,
 }
 
 /// Batches made in delivery count from here, those of the lanes from 1.
@@ -75,18 +79,21 @@ impl Delivery {
         {
             return;
         }
-        if verify && self.is_stored(&seal).await {
+        match block {
+            Some(block) if !verify => self.insert(seal, block).await,
+            _ => self.settle(seal).await,
+        }
+    }
+
+    // After a restart of either process: ask whether ClickHouse has the batch. Absent, the same rows go
+    // under a new id, never under the old token.
+    async fn settle(&self, seal: Seal) {
+        if self.is_stored(&seal).await {
             return self.confirm(&seal);
         }
-        let (seal, block) = match (block, verify) {
-            (Some(block), false) => (seal, block),
-            // Absent after a restart: the same rows under a new id, never under the old token.
-            _ => match self.seal_again(&seal, &[(seal.from, seal.to)]).await.into_iter().next() {
-                Some(renewed) => renewed,
-                None => return,
-            },
-        };
-        self.insert(seal, block).await;
+        for (seal, block) in self.seal_again(&seal, &[(seal.from, seal.to)]).await {
+            self.insert(seal, block).await;
+        }
     }
 
     // The seal must be on disk before the insert's first byte.
@@ -119,6 +126,7 @@ impl Delivery {
             return;
         };
         let sealed = SealedBlock { table, batch, rows: native.rows(), native };
+        let marker = self.mark().await;
         loop {
             journal::crash::crash_point("before-insert");
             match self.store.insert(&sealed).await {
@@ -138,6 +146,13 @@ impl Delivery {
                     }
                     self.report(StoreState::Down(reason));
                 }
+                Err(InsertError::Lost(reason)) => {
+                    self.report(StoreState::Down(reason));
+                    if !self.is_same_server(marker).await {
+                        // Its record of tokens may say more than its table holds: presence decides.
+                        return Box::pin(self.settle(seal)).await;
+                    }
+                }
                 Err(InsertError::Retry(reason)) => {
                     if began.elapsed() > SLOW {
                         info!(table = table.def().name, %reason, waited_s = began.elapsed().as_secs(), "still waiting for ClickHouse");
@@ -155,15 +170,59 @@ impl Delivery {
         self.waterline.settled(seal.batch);
     }
 
-    // Whether ClickHouse has the batch; waits until it can say.
+    // Whether ClickHouse has the batch; waits until it can say. An insert of an earlier life may still lie
+    // in the server's socket and be read only now, so absence must be seen twice, apart.
     async fn is_stored(&self, seal: &Seal) -> bool {
         let Some(table) = Table::from_number(seal.table) else { return true };
         let mut pause = PAUSE.0;
+        let mut seen_absent = false;
+        let mut was_away = false;
         loop {
             match self.store.is_present(table, BatchId(seal.batch), (seal.min_time_ns, seal.max_time_ns)).await {
                 Ok(present) => {
                     self.report(StoreState::Ok);
-                    return present;
+                    if present || seen_absent {
+                        return present;
+                    }
+                    seen_absent = true;
+                    tokio::time::sleep(if was_away { SETTLE.1 } else { SETTLE.0 }).await;
+                    continue;
+                }
+                Err(reason) => self.report(StoreState::Down(reason.to_string())),
+            }
+            (seen_absent, was_away) = (false, true);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    // The marker by which ClickHouse's present process can be recognised; 0 when it takes none.
+    async fn mark(&self) -> u64 {
+        let mut known = self.marker.lock().await;
+        if let Some(marker) = *known {
+            return marker;
+        }
+        let marker = rand::random::<u64>() | 1;
+        match self.store.mark_incarnation(marker).await {
+            Ok(()) => {
+                *known = Some(marker);
+                marker
+            }
+            Err(_) => 0,
+        }
+    }
+
+    // Whether ClickHouse is still the process that it was at `marker`; waits until it can say.
+    async fn is_same_server(&self, marker: u64) -> bool {
+        let mut pause = PAUSE.0;
+        loop {
+            match self.store.is_incarnation(marker).await {
+                Ok(same) => {
+                    let mut known = self.marker.lock().await;
+                    if !same && *known == Some(marker) {
+                        *known = None;
+                    }
+                    return same;
                 }
                 Err(reason) => self.report(StoreState::Down(reason.to_string())),
             }

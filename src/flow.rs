@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
@@ -99,6 +99,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         state: store_state.clone(),
         writer: recovery.writer,
         sequence: AtomicU64::new(DELIVERY_SEQUENCE),
+        marker: tokio::sync::Mutex::new(None),
     });
     for parcel in plan.parcels {
         waterline.sent(&parcel.seal, 0);
@@ -122,23 +123,27 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         Arc::clone(&waterline),
         Arc::clone(&books),
         budget.clone(),
-        rules,
+        rules.clone(),
         &config.ingest,
         &recovery,
     );
-    let health = Arc::new(Health::new(
-        journal.clone(),
-        Arc::clone(&waterline),
-        Arc::clone(&books),
-        store_state.subscribe(),
-        store.clone(),
-        to_lanes.clone(),
-    ));
+    let health = Arc::new(Health {
+        journal: journal.clone(),
+        waterline: Arc::clone(&waterline),
+        books: Arc::clone(&books),
+        rules: rules.clone(),
+        budget: budget.clone(),
+        store_state: store_state.subscribe(),
+        store: store.clone(),
+        lanes: to_lanes.clone(),
+        serving: AtomicBool::new(false),
+        addresses: OnceLock::new(),
+    });
     let doors = Doors::open(&config, intake, Arc::clone(&health), store, registry).await?;
     place.wait_ready(ENGINE_START).await;
-    health.set_addresses(&doors.addresses);
+    let _ = health.addresses.set(doors.addresses.clone());
     doors.announce(&config);
-    health.set_serving(true);
+    health.serving.store(true, Ordering::Relaxed);
     info!("ready");
 
     let stop = watch::Sender::new(false);
@@ -147,14 +152,14 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
 
     // The reverse: doors, books, lanes, delivery, journal, store.
     info!("stopping: no new requests; what was accepted is being stored");
-    health.set_serving(false);
+    health.serving.store(false, Ordering::Relaxed);
     tokio::spawn(async move { signals.again_ends_at_once().await });
     let _ = stop.send(true);
     for port in serving {
         let _ = port.await;
     }
     writing.abort();
-    books.write(&journal, &Rules { limits: config.ingest.limits, body_bytes_max: config.ingest.body_bytes_max }, &budget, clock::now_ns()).await;
+    books.write(&journal, &rules, &budget, clock::now_ns()).await;
     tell(&to_lanes, Message::Stop);
     let _ = tokio::task::spawn_blocking(move || lanes.join()).await;
     if tokio::time::timeout(DRAIN, &mut delivered).await.is_err() {
@@ -190,7 +195,7 @@ impl Doors {
         let grpc = receive::otlp_grpc_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);
         let http = receive::otlp_http_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);
         let zipkin = receive::zipkin_ingest_router(intake, Arc::clone(&access), &settings, &metrics);
-        let ui = axum::Router::new(); let _ = (health, store);
+        let ui = serve::router(view::View::new(store), health, access, crate::config::serve_config(config), registry);
         let mut ports = Vec::new();
         for (name, port, routes) in [
             ("http", config.ports.http, ui),

@@ -4,50 +4,128 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use access::{Budget, Code, Error};
 use journal::Journal;
-use store::{Guarantee, Store};
+use serve::{Flushing, Readiness, Status};
+use store::Store;
 use tokio::sync::watch;
+use view::ingest::{Counts, Guarantee, IngestAnswer, JournalState, StoreHealth};
 
 use crate::books::{Books, Count};
+use crate::clock;
+use crate::decode::Rules;
 use crate::deliver::StoreState;
 use crate::lanes::{Message, Payload, tell};
 use crate::waterline::Waterline;
 
+/// Data that waits longer than this for an insert counts as a slow store.
+const SLOW_NS: i64 = 15_000_000_000;
+/// How often a flush asks for open blocks to be sealed.
+const CUT_EVERY: Duration = Duration::from_millis(250);
+
 /// The root's implementation of [`serve::Status`].
 pub(crate) struct Health {
-    journal: Journal<Payload>,
-    waterline: Arc<Waterline>,
-    books: Arc<Books>,
-    store_state: watch::Receiver<StoreState>,
-    store: Store,
-    lanes: Sender<Message>,
-    serving: AtomicBool,
-    addresses: OnceLock<Vec<(&'static str, SocketAddr)>>,
+    pub(crate) journal: Journal<Payload>,
+    pub(crate) waterline: Arc<Waterline>,
+    pub(crate) books: Arc<Books>,
+    pub(crate) rules: Rules,
+    pub(crate) budget: Budget,
+    pub(crate) store_state: watch::Receiver<StoreState>,
+    pub(crate) store: Store,
+    pub(crate) lanes: Sender<Message>,
+    /// Whether requests are taken.
+    pub(crate) serving: AtomicBool,
+    /// Where the ports ended up.
+    pub(crate) addresses: OnceLock<Vec<(&'static str, SocketAddr)>>,
+}
+
+impl Status for Health {
+    fn now_ns(&self) -> i64 {
+        clock::now_ns()
+    }
+
+    fn ingest(&self) -> IngestAnswer {
+        let usage = self.journal.usage();
+        let accepted = self.books.total(Count::Accepted);
+        let dead = self.books.total(Count::DeadLetters);
+        let pending = self.waterline.pending_items();
+        let stored = std::array::from_fn(|at| accepted[at].saturating_sub(pending[at]).saturating_sub(dead[at]));
+        let addresses = self.addresses.get().into_iter().flatten();
+        IngestAnswer {
+            accepted: counts(accepted),
+            stored: counts(stored),
+            refused: counts(self.books.total(Count::Refused)),
+            rejected: counts(self.books.total(Count::Rejected)),
+            dead_letters: counts(dead),
+            duplicates: counts(self.books.total(Count::Repeated)),
+            journal: JournalState {
+                bytes: usage.bytes,
+                bytes_max: Some(usage.budget_bytes),
+                oldest_unconfirmed_ns: usage.oldest_unreleased_ns.map(Into::into),
+                problem: (!usage.healthy).then(|| usage.last_error.map_or("it cannot be written".into(), |error| error.to_string())),
+            },
+            store: self.store_health(usage.oldest_unreleased_ns),
+            addresses: addresses.map(|(name, address)| ((*name).to_owned(), address.to_string())).collect(),
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        let usage = self.journal.usage();
+        if !self.serving.load(Ordering::Relaxed) {
+            return Readiness::NotReady("starting or stopping".into());
+        }
+        if !usage.healthy {
+            let why = usage.last_error.map_or("unknown".into(), |error| error.to_string());
+            return Readiness::NotReady(format!("the journal cannot be written: {why}"));
+        }
+        match &*self.store_state.borrow() {
+            StoreState::Ok => Readiness::Ready,
+            StoreState::Down(reason) => Readiness::Degraded(format!("ClickHouse does not take inserts, the journal keeps the data: {reason}")),
+        }
+    }
+
+    fn flush(&self, timeout: Duration) -> Flushing<'_> {
+        Box::pin(async move {
+            let began = Instant::now();
+            self.books.write(&self.journal, &self.rules, &self.budget, clock::now_ns()).await;
+            let last = self.journal.usage().next_lsn.saturating_sub(1);
+            loop {
+                tell(&self.lanes, Message::Cut);
+                if self.waterline.reach(last, CUT_EVERY.min(timeout)).await {
+                    return Ok(());
+                }
+                if began.elapsed() >= timeout {
+                    return Err(Error::new(Code::DeadlineExceeded, "not everything was stored in time; it is kept in the journal"));
+                }
+            }
+        })
+    }
 }
 
 impl Health {
-    /// Looks at the stations of the path.
-    pub(crate) fn new(
-        journal: Journal<Payload>,
-        waterline: Arc<Waterline>,
-        books: Arc<Books>,
-        store_state: watch::Receiver<StoreState>,
-        store: Store,
-        lanes: Sender<Message>,
-    ) -> Health {
-        let (serving, addresses) = (AtomicBool::new(false), OnceLock::new());
-        Health { journal, waterline, books, store_state, store, lanes, serving, addresses }
+    fn store_health(&self, oldest_ns: Option<i64>) -> view::ingest::StoreState {
+        let weaker: Vec<String> = self
+            .store
+            .guarantees()
+            .into_iter()
+            .filter_map(|(table, guarantee)| match guarantee {
+                store::Guarantee::ExactlyOnce => None,
+                store::Guarantee::AtLeastOnce { reason } => Some(format!("{}: {reason}", table.def().name)),
+            })
+            .collect();
+        let guarantee = if weaker.is_empty() { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce };
+        let waiting = oldest_ns.is_some_and(|oldest_ns| clock::now_ns() - oldest_ns > SLOW_NS);
+        let (state, message) = match &*self.store_state.borrow() {
+            StoreState::Down(reason) => (StoreHealth::Down, Some(reason.clone())),
+            StoreState::Ok if waiting => (StoreHealth::Slow, Some("data waits longer than 15 s for its insert".into())),
+            StoreState::Ok => (StoreHealth::Ok, (!weaker.is_empty()).then(|| weaker.join("; "))),
+        };
+        view::ingest::StoreState { state, guarantee, message }
     }
+}
 
-    /// Whether requests are taken.
-    pub(crate) fn set_serving(&self, serving: bool) {
-        self.serving.store(serving, Ordering::Relaxed);
-    }
-
-    /// Where the ports ended up.
-    pub(crate) fn set_addresses(&self, addresses: &[(&'static str, SocketAddr)]) {
-        let _ = self.addresses.set(addresses.to_vec());
-    }
+fn counts([traces, logs, metrics]: [u64; 3]) -> Counts {
+    Counts { traces, logs, metrics }
 }
