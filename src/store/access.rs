@@ -91,15 +91,21 @@ impl Store {
     ///
     /// # Errors
     /// When the database name is not an identifier of its own.
-    pub fn new(config: Config, endpoint: watch::Receiver<Option<Endpoint>>, registry: &mut Registry) -> Result<Store, BadDatabase> {
+    pub fn new(
+        config: Config,
+        endpoint: watch::Receiver<Option<Endpoint>>,
+        registry: &mut Registry,
+    ) -> Result<Store, BadDatabase> {
         let name = &config.database;
-        let identifier = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.starts_with(|c: char| c.is_ascii_digit());
+        let identifier = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !name.starts_with(|c: char| c.is_ascii_digit());
         if name.is_empty() || !identifier || name == "default" || name == "system" {
             return Err(BadDatabase(name.clone()));
         }
         let metrics = Metrics::default();
         metrics.register(registry);
-        let whole = |table: Table| Entry { wanted: vec![true; table.def().columns.len()], guarantee: Guarantee::ExactlyOnce };
+        let whole =
+            |table: Table| Entry { wanted: vec![true; table.def().columns.len()], guarantee: Guarantee::ExactlyOnce };
         let entries = RwLock::new(Table::ALL.into_iter().map(whole).collect());
         let connections = Connections::new(config.clone(), endpoint);
         Ok(Store(Arc::new(Inner { config, connections, entries, metrics })))
@@ -123,7 +129,7 @@ impl Store {
     }
 
     /// Inserts a sealed block. Its batch id is the deduplication token: repeating the same block is
-    /// safe while this process lives.
+    /// safe while this process and the server's live.
     pub async fn insert(&self, block: &SealedBlock) -> Result<(), InsertError> {
         let native = &block.native;
         if native.rows() == 0 {
@@ -131,9 +137,12 @@ impl Store {
         }
         let began = Instant::now();
         let sent = tokio::time::timeout(self.0.config.insert_timeout, self.send(block)).await;
-        let outcome = sent.unwrap_or_else(|_| Err(InsertError::Retry(format!("no answer within {:?}", self.0.config.insert_timeout))));
+        let outcome = sent
+            .unwrap_or_else(|_| Err(InsertError::Lost(format!("no answer within {:?}", self.0.config.insert_timeout))));
         match &outcome {
-            Ok(()) => self.0.metrics.inserted(block.table, native.rows(), native.bytes(), began.elapsed().as_secs_f64()),
+            Ok(()) => {
+                self.0.metrics.inserted(block.table, native.rows(), native.bytes(), began.elapsed().as_secs_f64())
+            }
             Err(error) => self.0.metrics.failed(block.table, error.class()),
         }
         outcome
@@ -142,8 +151,21 @@ impl Store {
     async fn send(&self, block: &SealedBlock) -> Result<(), InsertError> {
         let clients = self.0.connections.clients().map_err(|error| InsertError::Retry(error.to_string()))?;
         let wanted = self.entry(block.table).wanted;
-        let columns: Vec<String> = block.table.def().columns.iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(column, _)| quoted(column.name)).collect();
-        let sql = format!("INSERT INTO {}.{} ({}) FORMAT Native", quoted(&self.0.config.database), block.table.def().name, columns.join(", "));
+        let columns: Vec<String> = block
+            .table
+            .def()
+            .columns
+            .iter()
+            .zip(&wanted)
+            .filter(|(_, wanted)| **wanted)
+            .map(|(column, _)| quoted(column.name))
+            .collect();
+        let sql = format!(
+            "INSERT INTO {}.{} ({}) FORMAT Native",
+            quoted(&self.0.config.database),
+            block.table.def().name,
+            columns.join(", ")
+        );
         let failed = |error: clickhouse::error::Error| InsertError::from_server(&error);
         let mut insert = clients
             .insert
@@ -177,7 +199,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::is_present`].
-    pub async fn present(&self, table: Table, batches: &[BatchId], times_ns: (i64, i64)) -> Result<HashSet<BatchId>, LookupError> {
+    pub async fn present(
+        &self,
+        table: Table,
+        batches: &[BatchId],
+        times_ns: (i64, i64),
+    ) -> Result<HashSet<BatchId>, LookupError> {
         let found = self.look_up(table, batches, times_ns).await;
         match &found {
             Ok(found) => {
@@ -189,8 +216,18 @@ impl Store {
         found
     }
 
-    async fn look_up(&self, table: Table, batches: &[BatchId], (from_ns, to_ns): (i64, i64)) -> Result<HashSet<BatchId>, LookupError> {
-        let has_ids = table.def().columns.iter().zip(self.entry(table).wanted).any(|(column, has)| has && column.name == "BatchId");
+    async fn look_up(
+        &self,
+        table: Table,
+        batches: &[BatchId],
+        (from_ns, to_ns): (i64, i64),
+    ) -> Result<HashSet<BatchId>, LookupError> {
+        let has_ids = table
+            .def()
+            .columns
+            .iter()
+            .zip(self.entry(table).wanted)
+            .any(|(column, has)| has && column.name == "BatchId");
         if !has_ids || batches.is_empty() {
             return Ok(HashSet::new());
         }
@@ -213,6 +250,23 @@ impl Store {
             .param("to", to_ns.saturating_add(SECOND_NS));
         let rows = answer(query.fetch_all::<BatchRow>()).await?;
         Ok(rows.into_iter().map(|row| BatchId(row.batch)).collect())
+    }
+
+    /// Leaves a marker in the server's memory, by which it is known to be the same process later.
+    pub async fn mark_incarnation(&self, marker: u64) -> Result<(), LookupError> {
+        let own = self.own()?;
+        let database = &self.0.config.database;
+        answer(own.query(include_str!("sql/incarnation_table.sql")).param("database", database).execute()).await?;
+        let mark =
+            own.query(include_str!("sql/incarnation_mark.sql")).param("database", database).param("marker", marker);
+        answer(mark.execute()).await
+    }
+
+    /// Whether the server is still the process that was marked.
+    pub async fn is_incarnation(&self, marker: u64) -> Result<bool, LookupError> {
+        let known = self.own()?.query(include_str!("sql/incarnation_known.sql"));
+        let known = known.param("database", &self.0.config.database).param("marker", marker);
+        Ok(answer(known.fetch_one::<u64>()).await? > 0)
     }
 
     /// A client for questions: in our database, read only, bounded, and cancelled when dropped.

@@ -377,7 +377,12 @@ mod tests {
         assert_eq!(block.rows(), 2);
         let second = 20_000 * 86_400;
         let row = block.row_as_json(0);
-        for part in [format!("\"Start\":{second}"), format!("\"End\":{}", second + 4), "\"Spans\":1".into(), "\"Logs\":2".into()] {
+        for part in [
+            format!("\"Start\":{second}"),
+            format!("\"End\":{}", second + 4),
+            "\"Spans\":1".into(),
+            "\"Logs\":2".into(),
+        ] {
             assert!(row.contains(&part), "{row} lacks {part}");
         }
         assert!(block.row_as_json(1).contains("\"Spans\":1"), "{}", block.row_as_json(1));

@@ -82,7 +82,8 @@ impl Clients {
             Compression::None => false,
             Compression::Lz4 => true,
         };
-        let insert = if compressed { base.clone().with_compression(clickhouse::Compression::Lz4) } else { base.clone() };
+        let insert =
+            if compressed { base.clone().with_compression(clickhouse::Compression::Lz4) } else { base.clone() };
         let read = limited(insert.clone(), &config.query).with_database(&config.database);
         Ok(Clients { own: base, insert, read })
     }
@@ -126,7 +127,8 @@ fn tls(config: &Config) -> Result<HttpsConnectorBuilder<WantsSchemes>, Unavailab
         let compiled = || HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider);
         return native.or_else(|_| compiled()).map_err(|error| wrong_tls(&error));
     };
-    let wrong = |error: &dyn Display| Unavailable(format!("reading the authority's certificate {}: {error}", file.display()));
+    let wrong =
+        |error: &dyn Display| Unavailable(format!("reading the authority's certificate {}: {error}", file.display()));
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(&error))? {
         roots.add(certificate.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;

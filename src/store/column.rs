@@ -238,7 +238,13 @@ fn append_dict(dict: &mut Dictionary, source: &ColumnRef<'_>, rows: Range<usize>
     }
 }
 
-fn append_map(ends: &mut Ends, keys: &mut Dictionary, values: &mut Vec<u8>, source: &ColumnRef<'_>, rows: Range<usize>) {
+fn append_map(
+    ends: &mut Ends,
+    keys: &mut Dictionary,
+    values: &mut Vec<u8>,
+    source: &ColumnRef<'_>,
+    rows: Range<usize>,
+) {
     match source {
         ColumnRef::Map(map) => {
             let pairs = ends.rows(&map.ends, rows);

@@ -55,7 +55,8 @@ impl Traces {
     pub(crate) fn fill(&self, body: &mut Body) {
         let (resources, scopes) = (Resources::default(), Scopes::default());
         for tenant in &self.tenants {
-            let envelope = Envelope { tenant: Arc::clone(&tenant.name), received_ns: tenant.received_ns, sender: Arc::from("") };
+            let envelope =
+                Envelope { tenant: Arc::clone(&tenant.name), received_ns: tenant.received_ns, sender: Arc::from("") };
             let context = Context { envelope: &envelope, resources: &resources, scopes: &scopes };
             body.append(&tenant.rows.columns(context), 0..tenant.rows.trace_id.len());
         }
@@ -64,7 +65,12 @@ impl Traces {
     fn tenant(&mut self, envelope: &Envelope) -> &mut Tenant {
         let at = self.tenants.iter().position(|tenant| tenant.name == envelope.tenant).unwrap_or_else(|| {
             let name = Arc::clone(&envelope.tenant);
-            self.tenants.push(Tenant { name, received_ns: i64::MIN, places: HashMap::default(), rows: TraceIndex::default() });
+            self.tenants.push(Tenant {
+                name,
+                received_ns: i64::MIN,
+                places: HashMap::default(),
+                rows: TraceIndex::default(),
+            });
             self.tenants.len() - 1
         });
         let tenant = &mut self.tenants[at];

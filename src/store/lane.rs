@@ -60,7 +60,7 @@ fn split(lanes: &mut Lanes, table: Table, times: &[i64]) {
         return;
     }
     if let Some(day) = only_day(times) {
-        lanes.push((LaneKey { table, day }, vec![0..times.len() as u32]));
+        lanes.push((LaneKey { table, day }, one_range(0..times.len() as u32)));
         return;
     }
     let mut days = Days::new(table, lanes.len());
@@ -88,7 +88,7 @@ fn index_lanes(lanes: &mut Lanes, batch: &Batch) {
     let end = last_log.map_or(spans, |last| spans + last as u32 + 1);
     let start = if spans > 0 { 0 } else { first_log.map_or(0, |first| first as u32) };
     if let Some(day) = week {
-        lanes.push((LaneKey { table: Table::TraceIndex, day }, vec![start..end]));
+        lanes.push((LaneKey { table: Table::TraceIndex, day }, one_range(start..end)));
         return;
     }
     let mut days = Days::new(Table::TraceIndex, lanes.len());
@@ -118,6 +118,10 @@ pub(crate) fn index_event(batch: &Batch, row: u32) -> Option<IndexEvent> {
     let (at, logs) = (at - spans.len(), &batch.logs);
     let (trace_id, time) = (logs.trace_id[at], logs.time[at]);
     (trace_id != [0; 16]).then_some(IndexEvent { trace_id, start_ns: time, end_ns: time, is_span: false })
+}
+
+fn one_range(range: Range<u32>) -> Vec<Range<u32>> {
+    std::iter::once(range).collect()
 }
 
 // The common case, checked without a division per row.

@@ -56,8 +56,16 @@ impl Metrics {
         registry.register_with_unit("insert", "Time of successful inserts", Unit::Seconds, self.seconds.clone());
         registry.register("rows", "Rows inserted", self.rows.clone());
         registry.register_with_unit("inserted", "Bytes inserted, before compression", Unit::Bytes, self.bytes.clone());
-        registry.register("insert_errors", "Failed inserts by what is done about them: retry, schema, poison", self.errors.clone());
-        registry.register("presence_lookups", "Batches looked up after a restart: present, absent, failed", self.lookups.clone());
+        registry.register(
+            "insert_errors",
+            "Failed inserts by what is done about them: retry, lost, schema, poison",
+            self.errors.clone(),
+        );
+        registry.register(
+            "presence_lookups",
+            "Batches looked up after a restart: present, absent, failed",
+            self.lookups.clone(),
+        );
         registry.register("schema_applications", "Applications of the schema: done, failed", self.schema.clone());
     }
 

@@ -67,7 +67,9 @@ pub enum SchemaError {
         reason: String,
     },
     /// A table was made by another program in a way that cannot be joined.
-    #[error("table {table} was made by another program, and its column {column} is {found} instead of {wanted}; rename the table or set `storage.database`")]
+    #[error(
+        "table {table} was made by another program, and its column {column} is {found} instead of {wanted}; rename the table or set `storage.database`"
+    )]
     Foreign {
         /// The table.
         table: &'static str,
@@ -154,15 +156,30 @@ impl Application<'_> {
     }
 
     // Brings one table to what we need; what is not allowed there lowers the guarantee.
-    async fn join(&self, table: Table, present: &TableRow, columns: &[ColumnRow], server: &ServerInfo) -> Result<Entry, Step> {
+    async fn join(
+        &self,
+        table: Table,
+        present: &TableRow,
+        columns: &[ColumnRow],
+        server: &ServerInfo,
+    ) -> Result<Entry, Step> {
         let def = table.def();
         let mut found: Vec<&ColumnRow> = columns.iter().filter(|row| row.table == def.name).collect();
-        let missing: Vec<&ColumnDef> = def.columns.iter().filter(|column| found.iter().all(|row| row.name != column.name)).collect();
+        let missing: Vec<&ColumnDef> =
+            def.columns.iter().filter(|column| found.iter().all(|row| row.name != column.name)).collect();
         let mut weak = Vec::new();
         let again;
         if !missing.is_empty() {
-            info!(table = def.name, columns = missing.len(), "another program made this table: adding the missing columns");
-            if self.change(table, &additions(&missing)).await?.is_err_and(|reason| note(&mut weak, table, "columns cannot be added", &reason)) {
+            info!(
+                table = def.name,
+                columns = missing.len(),
+                "another program made this table: adding the missing columns"
+            );
+            if self
+                .change(table, &additions(&missing))
+                .await?
+                .is_err_and(|reason| note(&mut weak, table, "columns cannot be added", &reason))
+            {
                 warn!(table = def.name, "rows will be stored without the missing columns");
             } else {
                 again = self.columns().await?;
@@ -180,7 +197,10 @@ impl Application<'_> {
             weak.push(format!("its engine {} does not recognise repeated inserts", present.engine));
         }
         if !is_partitioned_as_ours(table, &present.partition_key, server.is_utc) {
-            weak.push(format!("it is partitioned by {}, so that one insert may become several parts", present.partition_key));
+            weak.push(format!(
+                "it is partitioned by {}, so that one insert may become several parts",
+                present.partition_key
+            ));
         }
         self.set_retention(table, present, &found).await?;
         let wanted = def.columns.iter().map(|column| found.iter().any(|row| row.name == column.name)).collect();
@@ -204,7 +224,8 @@ impl Application<'_> {
             Err(reason) => warn!(table = table.def().name, %reason, "the retention cannot be changed"),
         }
         // Parts remember when they expire; have them look again, without being rewritten.
-        if found.is_some() && wanted.is_some()
+        if found.is_some()
+            && wanted.is_some()
             && let Err(reason) = self.change(table, "MATERIALIZE TTL").await?
         {
             warn!(table = table.def().name, %reason, "stored parts keep their old retention");
@@ -223,7 +244,8 @@ impl Application<'_> {
             return Ok(());
         }
         let program = env!("CARGO_PKG_VERSION");
-        let sql = format!("INSERT INTO {database}.schema_version (Version, Program) SELECT {SCHEMA_VERSION}, '{program}'");
+        let sql =
+            format!("INSERT INTO {database}.schema_version (Version, Program) SELECT {SCHEMA_VERSION}, '{program}'");
         self.execute("noting the schema version", &sql).await
     }
 
@@ -240,7 +262,11 @@ impl Application<'_> {
         query.fetch_one().await.map_err(|error| Step::new(step, &error))
     }
 
-    async fn ask_all<T: clickhouse::RowOwned + clickhouse::RowRead>(&self, step: &str, sql: &str) -> Result<Vec<T>, Step> {
+    async fn ask_all<T: clickhouse::RowOwned + clickhouse::RowRead>(
+        &self,
+        step: &str,
+        sql: &str,
+    ) -> Result<Vec<T>, Step> {
         let query = self.client.query(sql).param("database", &self.config.database);
         query.fetch_all().await.map_err(|error| Step::new(step, &error))
     }
@@ -254,7 +280,11 @@ impl Application<'_> {
     async fn change(&self, table: Table, change: &str) -> Result<Result<(), String>, Step> {
         let name = table.def().name;
         let sql = format!("ALTER TABLE {}.{name} {change}", quoted(&self.config.database));
-        let query = self.client.query(&sql).with_setting("materialize_ttl_after_modify", "0").with_setting("mutations_sync", "0");
+        let query = self
+            .client
+            .query(&sql)
+            .with_setting("materialize_ttl_after_modify", "0")
+            .with_setting("mutations_sync", "0");
         match query.execute().await.map_err(|error| Step::new(&format!("changing table {name}"), &error)) {
             Ok(()) => Ok(Ok(())),
             Err(step) if step.refused && !step.race => Ok(Err(step.error.to_string())),
@@ -304,11 +334,18 @@ fn additions(missing: &[&ColumnDef]) -> String {
 
 // What ClickHouse converts on its way in, or what is the same to us.
 fn check_types(table: Table, found: &[&ColumnRow]) -> Result<(), Step> {
-    let container = |ty: &str| ty.starts_with("Map(") || ty.starts_with("Array(") || ty.starts_with("JSON") || ty.starts_with("Object(");
+    let container = |ty: &str| {
+        ty.starts_with("Map(") || ty.starts_with("Array(") || ty.starts_with("JSON") || ty.starts_with("Object(")
+    };
     for column in table.def().columns {
         let Some(row) = found.iter().find(|row| row.name == column.name) else { continue };
         if row.r#type != column.ty && (container(&row.r#type) || container(column.ty)) {
-            let error = SchemaError::Foreign { table: table.def().name, column: column.name, found: row.r#type.clone(), wanted: column.ty };
+            let error = SchemaError::Foreign {
+                table: table.def().name,
+                column: column.name,
+                found: row.r#type.clone(),
+                wanted: column.ty,
+            };
             return Err(Step { error, race: false, refused: true });
         }
     }
@@ -352,7 +389,9 @@ const TTL_SECONDS_MAX: u64 = 50 * 365 * 86_400;
 
 // In ClickHouse's own spelling, so that it can be compared with what a table has.
 fn ttl(table: Table, retention: &crate::config::Retention, has_receipt: bool) -> Option<String> {
-    let kept = |all: &[Duration]| if all.iter().any(Duration::is_zero) { 0 } else { all.iter().map(Duration::as_secs).max().unwrap_or(0) };
+    let kept = |all: &[Duration]| {
+        if all.iter().any(Duration::is_zero) { 0 } else { all.iter().map(Duration::as_secs).max().unwrap_or(0) }
+    };
     let seconds = match table {
         Table::Traces => kept(&[retention.traces]),
         Table::Logs => kept(&[retention.logs]),
@@ -392,12 +431,18 @@ mod tests {
     fn retention_of_tables() {
         let days = |days: u64| Duration::from_secs(days * 86_400);
         let retention = crate::config::Retention { traces: days(1), logs: days(0), metrics: days(2) };
-        assert_eq!(ttl(Table::Traces, &retention, true).as_deref(), Some("toDateTime(greatest(Timestamp, ReceivedAt)) + toIntervalSecond(86400)"));
+        assert_eq!(
+            ttl(Table::Traces, &retention, true).as_deref(),
+            Some("toDateTime(greatest(Timestamp, ReceivedAt)) + toIntervalSecond(86400)")
+        );
         assert_eq!(ttl(Table::Logs, &retention, true), None);
         assert_eq!(ttl(Table::TraceIndex, &retention, true), None);
         let long = crate::config::Retention { traces: days(100_000), ..retention };
         assert!(ttl(Table::Traces, &long, true).is_some_and(|ttl| ttl.ends_with("(1576800000)")));
-        assert_eq!(ttl(Table::Sum, &retention, false).as_deref(), Some("toDateTime(TimeUnix) + toIntervalSecond(172800)"));
+        assert_eq!(
+            ttl(Table::Sum, &retention, false).as_deref(),
+            Some("toDateTime(TimeUnix) + toIntervalSecond(172800)")
+        );
     }
 
     // Scenario: the statement of the log table for servers before and after text indexes.

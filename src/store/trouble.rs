@@ -6,9 +6,13 @@ use clickhouse::error::Error;
 /// Why an insert did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InsertError {
-    /// Try again, the same bytes under the same token: network, timeouts, overload, missing rights.
+    /// ClickHouse refused for now: try again, the same bytes under the same token.
     #[error("{0}")]
     Retry(String),
+    /// No answer of ClickHouse's own: it may have the rows, or may have died with them. Repeating under the
+    /// same token is right only if it is still the same process.
+    #[error("{0}")]
+    Lost(String),
     /// A table, column or database is missing: apply the schema, then try again.
     #[error("{0}")]
     Schema(String),
@@ -25,6 +29,7 @@ impl InsertError {
     pub fn class(&self) -> &'static str {
         match self {
             InsertError::Retry(_) => "retry",
+            InsertError::Lost(_) => "lost",
             InsertError::Schema(_) => "schema",
             InsertError::Poison(_) => "poison",
         }
@@ -37,7 +42,9 @@ impl InsertError {
             // UNKNOWN_IDENTIFIER, TYPE_MISMATCH, UNKNOWN_TABLE, CANNOT_CONVERT_TYPE, UNKNOWN_DATABASE.
             Some(8 | 10 | 16 | 44 | 47 | 53 | 60 | 70 | 81) => InsertError::Schema(text),
             Some(code) if is_poison(code) => InsertError::Poison(text),
-            _ => InsertError::Retry(text),
+            Some(_) => InsertError::Retry(text),
+            None if is_unconnected(error) => InsertError::Retry(text),
+            None => InsertError::Lost(text),
         }
     }
 }
@@ -49,6 +56,12 @@ fn is_poison(code: u32) -> bool {
         code,
         6 | 25 | 26 | 27 | 38 | 41 | 69 | 72 | 117 | 128 | 131 | 190 | 321 | 349 | 395 | 407 | 467 | 469 | 691
     )
+}
+
+// There was no connection, so nothing can have been sent.
+fn is_unconnected(error: &Error) -> bool {
+    let Error::Network(cause) = error else { return false };
+    cause.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
 /// ClickHouse's error code.
@@ -100,8 +113,8 @@ mod tests {
             ("Code: 516. DB::Exception: Authentication failed", "retry"),
             ("Code: 216. DB::Exception: Query with id is already running", "retry"),
             ("Code: 33. DB::Exception: Cannot read all data", "retry"),
-            ("503 Service Unavailable", "retry"),
-            ("<html>500</html>", "retry"),
+            ("503 Service Unavailable", "lost"),
+            ("<html>500</html>", "lost"),
             ("Code: 60. DB::Exception: Table hypocenter.otel_traces does not exist", "schema"),
             ("Code: 16. DB::Exception: No such column Marks in table", "schema"),
             ("Code: 81. DB::Exception: Database hypocenter does not exist", "schema"),
@@ -111,7 +124,7 @@ mod tests {
         for (text, class) in cases {
             assert_eq!(InsertError::from_server(&Error::BadResponse(text.into())).class(), class, "{text}");
         }
-        assert_eq!(InsertError::from_server(&Error::TimedOut).class(), "retry");
+        assert_eq!(InsertError::from_server(&Error::TimedOut).class(), "lost");
         let long = InsertError::from_server(&Error::BadResponse("ä".repeat(1000))).to_string();
         assert!(long.len() <= TEXT_BYTES_MAX + 3);
     }

@@ -64,7 +64,10 @@ fn request(seed: u64) -> Batch {
     batch.resources.push_service(service.as_bytes());
     batch.resources.attributes = model::MapColumn::default();
     for at in 0..20 {
-        batch.resources.attributes.push(format!("resource.attribute.{at}").as_bytes(), format!("value of {at} at {service}").as_bytes());
+        batch
+            .resources
+            .attributes
+            .push(format!("resource.attribute.{at}").as_bytes(), format!("value of {at} at {service}").as_bytes());
     }
     batch.resources.attributes.end_row();
     batch.scopes.push_plain(b"io.opentelemetry.instrumentation", b"1.2.3");
@@ -80,7 +83,8 @@ fn request(seed: u64) -> Batch {
         s.resource.push(0);
         s.scope.push(0);
         let trace = seed * 1000 + at as u64 / 14;
-        s.trace_id.push((u128::from(trace.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | u128::from(trace)).to_be_bytes());
+        s.trace_id
+            .push((u128::from(trace.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | u128::from(trace)).to_be_bytes());
         s.span_id.push(number().to_be_bytes());
         s.parent_span_id.push(number().to_be_bytes());
         s.trace_state.push(b"");

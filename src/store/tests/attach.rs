@@ -55,12 +55,20 @@ async fn exporter_tables_are_completed() {
     }
     assert_eq!(number(&client, "SELECT count() FROM otel_traces").await, 61);
     assert_eq!(number(&client, "SELECT count() FROM otel_logs").await, 60);
-    let old = rows(&client, "SELECT `Events.Name` AS n, `Events.AttributeTypes` AS t, Tenant FROM otel_traces WHERE TraceId = 'old'").await;
+    let old = rows(
+        &client,
+        "SELECT `Events.Name` AS n, `Events.AttributeTypes` AS t, Tenant FROM otel_traces WHERE TraceId = 'old'",
+    )
+    .await;
     assert_eq!(old, [serde_json::json!({"n": ["a", "b"], "t": ["", ""], "Tenant": ""})]);
-    assert!(number(&client, "SELECT countIf(length(`Links.Flags`) > 0) FROM otel_traces WHERE Tenant = 'blue'").await > 0);
+    assert!(
+        number(&client, "SELECT countIf(length(`Links.Flags`) > 0) FROM otel_traces WHERE Tenant = 'blue'").await > 0
+    );
     for (table, guarantee) in store.guarantees() {
         match (table, guarantee) {
-            (model::Table::TraceIndex, Guarantee::AtLeastOnce { reason }) => assert!(reason.contains("toDate(Start)"), "{reason}"),
+            (model::Table::TraceIndex, Guarantee::AtLeastOnce { reason }) => {
+                assert!(reason.contains("toDate(Start)"), "{reason}")
+            }
             (_, guarantee) => assert_eq!(guarantee, Guarantee::ExactlyOnce, "{table:?}"),
         }
     }
@@ -88,9 +96,16 @@ async fn foreign_tables() {
     }
     assert_eq!(number(&client, "SELECT count() FROM otel_traces WHERE TraceId != ''").await, 2);
     let guarantees = store.guarantees();
-    assert!(matches!(&guarantees[0].1, Guarantee::AtLeastOnce { reason } if reason.contains("columns cannot be added")), "{guarantees:?}");
+    assert!(
+        matches!(&guarantees[0].1, Guarantee::AtLeastOnce { reason } if reason.contains("columns cannot be added")),
+        "{guarantees:?}"
+    );
     execute(&client, "DROP TABLE otel_logs SYNC").await;
-    execute(&client, "CREATE TABLE otel_logs (Timestamp DateTime64(9), LogAttributes JSON) ENGINE = MergeTree ORDER BY Timestamp").await;
+    execute(
+        &client,
+        "CREATE TABLE otel_logs (Timestamp DateTime64(9), LogAttributes JSON) ENGINE = MergeTree ORDER BY Timestamp",
+    )
+    .await;
     let error = store.apply_schema().await.unwrap_err().to_string();
     assert!(error.contains("otel_logs") && error.contains("LogAttributes") && error.contains("JSON"), "{error}");
 }

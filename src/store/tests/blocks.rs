@@ -23,7 +23,8 @@ async fn every_column_comes_back() {
         let batch = sample::batch(seed, size);
         for block in seal(&batch, seed * 1000) {
             store.insert(&block).await.unwrap();
-            let rows = (0..block.native.rows()).map(|row| canonical(serde_json::from_str(&block.native.row_as_json(row)).unwrap()));
+            let rows = (0..block.native.rows())
+                .map(|row| canonical(serde_json::from_str(&block.native.row_as_json(row)).unwrap()));
             expected.entry(block.table.def().name).or_default().extend(rows);
         }
     }
@@ -60,7 +61,10 @@ async fn wide_dictionaries() {
         }
         for block in of(seal(&batch, 100 * at as u64), Table::Traces) {
             store.insert(&block).await.unwrap();
-            let sql = format!("SELECT uniqExact(SpanName) FROM otel_traces WHERE BatchId = toUInt128('{}') AND SpanName LIKE 'name %'", block.batch.0);
+            let sql = format!(
+                "SELECT uniqExact(SpanName) FROM otel_traces WHERE BatchId = toUInt128('{}') AND SpanName LIKE 'name %'",
+                block.batch.0
+            );
             assert_eq!(number(&client, &sql).await, u64::from(distinct));
         }
     }
@@ -102,7 +106,8 @@ async fn one_insert_is_one_part() {
     let client = admin(engine, &store);
     let batch = sample::on_days(&vec![20_000; 60_000], &[]);
     insert_table(&store, &batch, Table::Traces).await;
-    let parts = "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'otel_traces' AND level = 0";
+    let parts =
+        "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'otel_traces' AND level = 0";
     assert_eq!((number(&client, "SELECT count() FROM otel_traces").await, number(&client, parts).await), (60_000, 1));
 }
 
@@ -140,7 +145,12 @@ fn select_list(def: &TableDef) -> String {
 fn canonical(row: Value) -> String {
     let Value::Object(pairs) = row else { panic!("{row} is no row") };
     let kept = pairs.into_iter().filter(|(_, value)| {
-        !(value.is_null() || value == "" || value == false || value.as_f64() == Some(0.0) || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty))
+        !(value.is_null()
+            || value == ""
+            || value == false
+            || value.as_f64() == Some(0.0)
+            || value.as_array().is_some_and(Vec::is_empty)
+            || value.as_object().is_some_and(serde_json::Map::is_empty))
     });
     Value::Object(kept.collect()).to_string()
 }

@@ -1,5 +1,7 @@
 //! The store against the real engine, in a child process as in production.
 
+#![allow(clippy::unwrap_used)] // A failed step fails the test.
+
 mod attach;
 mod blocks;
 mod faults;

@@ -30,7 +30,8 @@ async fn questions_are_bounded() {
     let sql = "SELECT sleepEachRow(1) + number + 987654321 FROM numbers(25) SETTINGS max_block_size = 1";
     let asked = tokio::spawn(async move { patient.with_database("system").query(sql).fetch_all::<u64>().await });
     let own = admin(engine, &store);
-    let running = "SELECT count() FROM system.processes WHERE query LIKE '%987654321%' AND query NOT LIKE '%processes%'";
+    let running =
+        "SELECT count() FROM system.processes WHERE query LIKE '%987654321%' AND query NOT LIKE '%processes%'";
     until("it runs", async || number(&own, running).await == 1).await;
     asked.abort();
     until("it is stopped", async || number(&own, running).await == 0).await;

@@ -24,17 +24,33 @@ async fn describe_is_the_column_table() {
     let before = rows(&client, tables).await;
     store.apply_schema().await.unwrap();
     assert_eq!(rows(&client, tables).await, before);
-    assert_eq!(number(&client, "SELECT toUInt64(max(Version)) FROM schema_version").await, u64::from(store::SCHEMA_VERSION));
+    assert_eq!(
+        number(&client, "SELECT toUInt64(max(Version)) FROM schema_version").await,
+        u64::from(store::SCHEMA_VERSION)
+    );
     for table in Table::ALL {
         let sql = format!(
             "SELECT name, type, compression_codec FROM system.columns WHERE database = currentDatabase() AND table = '{}' AND default_kind = '' ORDER BY position",
             table.def().name
         );
-        let found: Vec<String> = rows(&client, &sql).await.iter().map(|row| format!("{} {} {}", row["name"], row["type"], row["compression_codec"])).collect();
-        let expected: Vec<String> = table.def().columns.iter().map(|column| format!("{:?} {:?} \"CODEC({})\"", column.name, column.ty, column.codec)).collect();
+        let found: Vec<String> = rows(&client, &sql)
+            .await
+            .iter()
+            .map(|row| format!("{} {} {}", row["name"], row["type"], row["compression_codec"]))
+            .collect();
+        let expected: Vec<String> = table
+            .def()
+            .columns
+            .iter()
+            .map(|column| format!("{:?} {:?} \"CODEC({})\"", column.name, column.ty, column.codec))
+            .collect();
         assert_eq!(found, expected, "{}", table.def().name);
     }
-    assert!(store.guarantees().iter().all(|(_, guarantee)| *guarantee == store::Guarantee::ExactlyOnce), "{:?}", store.guarantees());
+    assert!(
+        store.guarantees().iter().all(|(_, guarantee)| *guarantee == store::Guarantee::ExactlyOnce),
+        "{:?}",
+        store.guarantees()
+    );
     assert_eq!(store.server_info().await.unwrap().version, "26.7.2.1");
     store.ping().await.unwrap();
 }
@@ -73,7 +89,11 @@ async fn retention_is_followed() {
     .await;
     with(0).apply_schema().await.unwrap();
     assert_eq!(number(&client, ttl).await, 0);
-    assert_eq!(number(&client, "SELECT count() FROM otel_traces_trace_id_ts").await, 2, "logs are kept for ever, so the index is");
+    assert_eq!(
+        number(&client, "SELECT count() FROM otel_traces_trace_id_ts").await,
+        2,
+        "logs are kept for ever, so the index is"
+    );
 }
 
 // Scenario: questions about an hour of four days of spans, logs and points, about one batch and about a trace.
@@ -87,8 +107,12 @@ async fn predicates_prune() {
     let client = admin(engine, &store);
     let spread = "toDateTime64('2024-10-01 00:00:00', 9, 'UTC') + toIntervalSecond(number * 3)";
     let fill = [
-        format!("INSERT INTO otel_traces (Timestamp, TraceId, BatchId) SELECT {spread}, lower(hex(sipHash128(number))), intDiv(number, 5000) FROM numbers(115200)"),
-        format!("INSERT INTO otel_logs (Timestamp, TraceId, ServiceName, Body) SELECT {spread}, lower(hex(sipHash128(number))), toString(number % 5), concat('Word', toString(number)) FROM numbers(115200)"),
+        format!(
+            "INSERT INTO otel_traces (Timestamp, TraceId, BatchId) SELECT {spread}, lower(hex(sipHash128(number))), intDiv(number, 5000) FROM numbers(115200)"
+        ),
+        format!(
+            "INSERT INTO otel_logs (Timestamp, TraceId, ServiceName, Body) SELECT {spread}, lower(hex(sipHash128(number))), toString(number % 5), concat('Word', toString(number)) FROM numbers(115200)"
+        ),
         format!("INSERT INTO otel_metrics_sum (TimeUnix, MetricName) SELECT {spread}, 'requests' FROM numbers(115200)"),
     ];
     for sql in fill {
@@ -97,7 +121,11 @@ async fn predicates_prune() {
     for table in ["otel_traces", "otel_logs", "otel_metrics_sum"] {
         execute(&client, &format!("OPTIMIZE TABLE {table} FINAL")).await;
     }
-    let hour = |column: &str| format!("{column} >= toDateTime64('2024-10-02 12:00:00', 9, 'UTC') AND {column} < toDateTime64('2024-10-02 13:00:00', 9, 'UTC')");
+    let hour = |column: &str| {
+        format!(
+            "{column} >= toDateTime64('2024-10-02 12:00:00', 9, 'UTC') AND {column} < toDateTime64('2024-10-02 13:00:00', 9, 'UTC')"
+        )
+    };
     let cases = [
         ("otel_traces", hour("Timestamp"), 2),
         ("otel_logs", hour("Timestamp"), 2),
@@ -107,13 +135,15 @@ async fn predicates_prune() {
         ("otel_logs", "hasAllTokens(lower(Body), ['word50000'])".to_owned(), 1),
     ];
     for (table, predicate, granules_max) in cases {
-        let explained = rows(&client, &format!("EXPLAIN indexes = 1 SELECT count() FROM {table} WHERE {predicate}")).await;
+        let explained =
+            rows(&client, &format!("EXPLAIN indexes = 1 SELECT count() FROM {table} WHERE {predicate}")).await;
         let plan = explained.iter().filter_map(|row| row["explain"].as_str()).fold(String::new(), |mut plan, line| {
             let _ = writeln!(plan, "{line}");
             plan
         });
         let granules = plan.lines().filter_map(|line| line.trim().strip_prefix("Granules: ")).next_back();
-        let (left, all) = granules.and_then(|text| text.split_once('/')).unwrap_or_else(|| panic!("no granules in\n{plan}"));
+        let (left, all) =
+            granules.and_then(|text| text.split_once('/')).unwrap_or_else(|| panic!("no granules in\n{plan}"));
         let left: u32 = left.parse().unwrap();
         assert!(left <= granules_max && left > 0, "{table} WHERE {predicate}: {left}/{all} granules\n{plan}");
     }

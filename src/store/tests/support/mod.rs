@@ -61,12 +61,16 @@ impl Engine {
 
     pub(crate) fn store_with(&self, change: impl FnOnce(&mut Config)) -> Store {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut config = Config { database: format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)), ..Config::default() };
-        // Samples stand in the past, and so does their receipt.
-        config.retention = Retention { traces: Duration::ZERO, logs: Duration::ZERO, metrics: Duration::ZERO };
+        let mut config = config(&format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         change(&mut config);
         store_at(self.endpoint.clone(), config)
     }
+}
+
+/// A configuration that keeps rows for ever: samples stand in the past, and so does their receipt.
+pub(crate) fn config(database: &str) -> Config {
+    let retention = Retention { traces: Duration::ZERO, logs: Duration::ZERO, metrics: Duration::ZERO };
+    Config { database: database.to_owned(), retention, ..Config::default() }
 }
 
 pub(crate) fn store_at(endpoint: Endpoint, config: Config) -> Store {
@@ -107,7 +111,11 @@ pub(crate) async fn rows(client: &clickhouse::Client, sql: &str) -> Vec<Value> {
         .fetch_bytes("JSONEachRow")
         .unwrap();
     let bytes = answer.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect()
+    bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
 }
 
 pub(crate) async fn number(client: &clickhouse::Client, sql: &str) -> u64 {

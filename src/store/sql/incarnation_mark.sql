@@ -1,0 +1,1 @@
+INSERT INTO {database:Identifier}.incarnation SELECT {marker:UInt64}
