@@ -4,6 +4,13 @@
 //! room knows disks and nothing else: not what a body means, not where batches go, not who waits.
 //! Design section 2, "Journal"; facts/reliability.md A2 to A7.
 //!
+//! # Map
+//! [`Journal`] offers work to the `queue`; the `writer` makes a `group` of it, writes it, and answers
+//! (`room`: when there is no space; `undo`: when the disk fails). The `keeper` makes, closes and
+//! removes `segment` files; the `book` lists them. `record`, `frame`, `seal` and `summary` are the
+//! format. At a start, `recover` looks at each file (`walk`, over `scan`) and at what lies between
+//! (`gaps`). The [`Reader`] reads frames back. `crash` and `faults` serve tests.
+//!
 //! # What is promised
 //! - A ticket that completed with success names a frame that [`Journal::reader`] returns, after any
 //!   crash, until [`Journal::release`] lets it go. (For [`Durability::Process`]: after a kill; for
@@ -59,6 +66,7 @@ mod damage;
 mod disk;
 mod error;
 mod frame;
+mod gaps;
 mod group;
 mod keeper;
 mod metrics;
@@ -66,11 +74,14 @@ mod queue;
 mod reader;
 mod record;
 mod recover;
+mod room;
 mod scan;
 mod seal;
 mod segment;
 mod settings;
 mod summary;
+mod undo;
+mod walk;
 mod writer;
 
 #[cfg(test)]

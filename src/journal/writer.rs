@@ -13,14 +13,14 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use crate::book::{Book, Segment, State};
+use crate::book::{Segment, State};
 use crate::crash::crash_point;
 use crate::error::AppendError;
 use crate::frame::Durability;
 use crate::group::Group;
 use crate::keeper::{Command, Shelf};
 use crate::lock;
-use crate::queue::{Closing, Limits, Op, Shared};
+use crate::queue::{Closing, Op, Shared};
 use crate::record::{self, Lsn};
 use crate::seal::{Abandon, Mark, Totals};
 use crate::segment::HEADER_BLOCK_BYTES;
@@ -29,7 +29,7 @@ use crate::summary::Summary;
 /// Totals, low water and lazily durable records wait at most this long.
 const MARK_INTERVAL: Duration = Duration::from_millis(900);
 /// How often writing is tried again while it fails.
-const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+pub(crate) const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// How often the space is looked at when nothing happens.
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 /// Bounds the time of one flush.
@@ -67,14 +67,14 @@ pub(crate) struct Writer<P, S> {
 
 /// The segment being written.
 pub(crate) struct Active {
-    number: u64,
-    file: Arc<File>,
-    salt: [u8; 8],
-    at: u64,
-    reserved: u64,
-    summary: Summary,
+    pub(crate) number: u64,
+    pub(crate) file: Arc<File>,
+    pub(crate) salt: [u8; 8],
+    pub(crate) at: u64,
+    pub(crate) reserved: u64,
+    pub(crate) summary: Summary,
     /// It begins with a durable mark.
-    opened: bool,
+    pub(crate) opened: bool,
 }
 
 impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
@@ -141,7 +141,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         if left == 0 { limit.min(GROUP_BYTES_MAX) } else { left.min(GROUP_BYTES_MAX) }
     }
 
-    fn low_water(&self) -> Lsn {
+    pub(crate) fn low_water(&self) -> Lsn {
         match self.shared.book.released() {
             0 => self.recovered_low_water,
             released => released,
@@ -193,7 +193,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
     }
 
     /// Makes sure that there is a segment with room.
-    fn open_segment(&mut self) -> io::Result<()> {
+    pub(crate) fn open_segment(&mut self) -> io::Result<()> {
         let limit = self.shared.limits.segment_bytes;
         let full = |active: &Active| active.at >= limit || active.summary.frames() >= FRAMES_PER_SEGMENT_MAX;
         if self.active.as_ref().is_some_and(|active| !full(active)) {
@@ -230,17 +230,6 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         Ok(())
     }
 
-    /// After a failure: can space be had again? True when there was none.
-    fn reserve_again(&mut self) -> bool {
-        let limit = self.shared.limits.segment_bytes;
-        let Some(active) = self.active.as_mut().filter(|_| self.failed_at.is_some()) else { return true };
-        match self.shared.disk.reserve(&active.file, active.at, limit.max(active.at)) {
-            Ok(reserved) => active.reserved = active.reserved.max(reserved),
-            Err(_) => return false,
-        }
-        true
-    }
-
     fn close(&self, old: Active) {
         let records = old.summary.closing_records(old.salt, old.at);
         self.shared.book.update(old.number, |segment| segment.state = State::Closing);
@@ -249,7 +238,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         let _ = self.keeper.send(command);
     }
 
-    fn write(&mut self, ops: Vec<Op<P>>, mark: bool, clean_stop: bool) -> Result<(), AppendError> {
+    pub(crate) fn write(&mut self, ops: Vec<Op<P>>, mark: bool, clean_stop: bool) -> Result<(), AppendError> {
         let Some(active) = self.active.as_ref() else { return Err(AppendError::Closed) };
         let mut group = Group::new(active.salt, self.next);
         if !active.opened || mark {
@@ -368,111 +357,8 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         }
     }
 
-    /// Removes a refused group from the file, or the file from the log; then answers.
-    fn take_back(&mut self, group: Group<P>, error: &io::Error, flush: bool) -> AppendError {
-        let told = self.append_error(error);
-        let undone = if flush { Err(()) } else { self.cut_back().map_err(|_| ()) };
-        if undone.is_err() {
-            self.abandon(group.next);
-        }
-        let count = group.refuse(&told);
-        (0..count).for_each(|_| self.shared.metrics.refuse(&told));
-        told
-    }
-
-    fn cut_back(&mut self) -> io::Result<()> {
-        let Some(active) = self.active.as_mut() else { return Ok(()) };
-        let disk = &self.shared.disk;
-        disk.truncate(&active.file, active.at)?;
-        disk.sync_data(&active.file)?;
-        // The space was ours before; keep it for seals if the system lets us.
-        let reserved = disk.reserve(&active.file, active.at, active.reserved);
-        active.reserved = reserved.unwrap_or(active.at).max(active.at);
-        let (number, reserved) = (active.number, active.reserved);
-        self.shared.book.update(number, |segment| segment.disk_bytes = reserved);
-        Ok(())
-    }
-
-    /// Leaves the active segment behind as it was before the group, and says so in the next one.
-    fn abandon(&mut self, to: Lsn) {
-        let Some(old) = self.active.take() else { return };
-        self.abandons.push(Abandon { segment: old.number, offset: old.at, from: self.next, to });
-        // Helps when it works; the record below is what counts.
-        let _ = self.shared.disk.truncate(&old.file, old.at);
-        self.shared.book.update(old.number, |segment| {
-            segment.state = State::Closed;
-            segment.disk_bytes = old.at;
-        });
-        self.unsynced = false;
-        if !std::mem::replace(&mut self.leaving, true) {
-            let noted = self.open_segment().is_ok() && self.write(Vec::new(), true, false).is_ok();
-            // When even that fails it is written before anything else, once writing works again.
-            debug_assert!(!noted || self.abandons.is_empty(), "a durable mark carries all abandons");
-            self.leaving = false;
-        }
-    }
-
-    fn append_error(&self, error: &io::Error) -> AppendError {
+    pub(crate) fn append_error(&self, error: &io::Error) -> AppendError {
         AppendError::from_io(error, self.shared.free_bytes.load(Ordering::Relaxed))
-    }
-
-    /// Space is looked at before every group: it must be refused before it runs out, so that seals
-    /// still find room. While frames are refused here, a reserved spare or the rest of the active
-    /// segment is left for them.
-    fn look_at_space(&mut self) {
-        let (spare_bytes, failed) = self.shelf.state();
-        let shared = &self.shared;
-        shared.spare_bytes.store(spare_bytes, Ordering::Relaxed);
-        if let Ok(space) = shared.disk.space(&shared.limits.dir) {
-            shared.free_bytes.store(space.free_bytes, Ordering::Relaxed);
-            let low = failed || space.free_bytes < shared.limits.free_min_bytes;
-            shared.disk_low.store(low, Ordering::Relaxed);
-        }
-        if failed && self.spare_asked_at.elapsed() >= RETRY_INTERVAL {
-            // Takes the failure away and asks for another try.
-            let _ = self.shelf.take();
-            self.ask_for_spare();
-        }
-    }
-
-    fn ask_for_spare(&mut self) {
-        self.spare_asked_at = Instant::now();
-        // A keeper that has ended shows when the spare is taken.
-        let _ = self.keeper.send(Command::Make);
-    }
-
-    /// Takes the frames out of `ops` when there is no room for them, and refuses them.
-    fn refuse_without_room(&self, ops: Vec<Op<P>>) -> Vec<Op<P>> {
-        if !self.shared.disk_low.load(Ordering::Relaxed) {
-            return ops;
-        }
-        let error = AppendError::DiskLow { free_bytes: self.shared.free_bytes.load(Ordering::Relaxed) };
-        let (frames, rest): (Vec<_>, Vec<_>) = ops.into_iter().partition(|op| matches!(op, Op::Frame { .. }));
-        for frame in frames {
-            self.shared.metrics.refuse(&error);
-            frame.refuse(error.clone());
-        }
-        rest
-    }
-
-    fn pressed(&self) -> bool {
-        let Shared { limits, book, queue, disk_low, .. } = &*self.shared;
-        disk_low.load(Ordering::Relaxed) || book.used_bytes() + lock(queue).bytes > limits.frames_bytes
-    }
-
-    fn reclaim(&mut self) {
-        let opened = self.active.as_ref().is_some_and(|active| active.opened);
-        // Before the caller has spoken nothing goes; nor while nothing else holds the numbers.
-        if !opened || self.shared.book.released() == 0 {
-            return;
-        }
-        let Limits { retention, .. } = self.shared.limits;
-        let book: &Book = &self.shared.book;
-        while let Some(number) = book.take_reclaimable(self.durable_low_water, retention, self.pressed()) {
-            if self.keeper.send(Command::Remove { number }).is_err() {
-                return;
-            }
-        }
     }
 
     fn finish(mut self, closing: Closing) {
