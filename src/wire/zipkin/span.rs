@@ -1,10 +1,10 @@
 //! Zipkin's span and the rules that make one valid: id widths, lower-case names, absent for empty,
 //! sorted annotations. Every format builds spans through these functions and nowhere else.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::kind::{CLIENT, CONSUMER, PRODUCER, SERVER};
 use model::value::push_json_string;

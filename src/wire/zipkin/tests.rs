@@ -1,7 +1,7 @@
 //! Zipkin as a table of bodies and what becomes of them, and as properties over random spans and bytes.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use model::{Reason, SpanId, TraceId, mark};
