@@ -29,7 +29,13 @@ enum Command {
     /// Read the configuration and say whether it is valid
     Validate(RunArgs),
     /// Print the effective configuration with the source of each value
-    PrintConfig(RunArgs),
+    PrintConfig {
+        /// Print every key with default, environment variable and meaning instead
+        #[arg(long)]
+        reference: bool,
+        #[command(flatten)]
+        args: RunArgs,
+    },
     /// Send files (OTLP JSON lines, Zipkin JSON, Jaeger JSON) to a running server
     Import(ImportArgs),
     /// The embedded engine: install its library, or serve (used by `run`)
@@ -96,8 +102,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             say("The configuration is valid.");
             Ok(ExitCode::SUCCESS)
         }
-        Command::PrintConfig(args) => {
-            say(args.load()?.print().trim_end());
+        Command::PrintConfig { reference, args } => {
+            let page = if reference { config::reference() } else { args.load()?.print() };
+            say(page.trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(args) => crate::import::run(args),

@@ -200,152 +200,152 @@ const fn key(name: &'static str, default: &'static str, form: Form, about: &'sta
 
 /// What the configuration resolves to.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// Data directory.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// Listen address.
-    pub listen: IpAddr,
+    pub(crate) listen: IpAddr,
     /// Ports.
-    pub ports: Ports,
+    pub(crate) ports: Ports,
     /// Where rows are stored.
-    pub storage: Storage,
+    pub(crate) storage: Storage,
     /// The durable log.
-    pub journal: journal::Config,
+    pub(crate) journal: journal::Config,
     /// Receiving and batching.
-    pub ingest: Ingest,
+    pub(crate) ingest: Ingest,
     /// How long rows are kept; zero for ever.
-    pub retention: Retention,
+    pub(crate) retention: Retention,
     /// Bounds of one query.
-    pub query: Query,
+    pub(crate) query: Query,
     /// Whether tenants are separated.
-    pub tenancy_enabled: bool,
+    pub(crate) tenancy_enabled: bool,
     /// Bearer tokens as written.
-    pub tokens: Vec<String>,
+    pub(crate) tokens: Vec<String>,
     /// Further host names of the UI.
-    pub allowed_hosts: Vec<String>,
+    pub(crate) allowed_hosts: Vec<String>,
     /// TLS of the listening ports.
-    pub tls: Option<Tls>,
+    pub(crate) tls: Option<Tls>,
     /// Own log: JSON rather than text.
-    pub log_json: bool,
+    pub(crate) log_json: bool,
     /// Own log: filter.
-    pub log_level: String,
+    pub(crate) log_level: String,
     written: Written,
 }
 
 /// Listening ports; 0 is any free one.
 #[derive(Clone, Copy, Debug)]
-pub struct Ports {
+pub(crate) struct Ports {
     /// UI and own API.
-    pub http: u16,
+    pub(crate) http: u16,
     /// OTLP over gRPC.
-    pub otlp_grpc: u16,
+    pub(crate) otlp_grpc: u16,
     /// OTLP over HTTP.
-    pub otlp_http: u16,
+    pub(crate) otlp_http: u16,
     /// Zipkin.
-    pub zipkin: u16,
+    pub(crate) zipkin: u16,
 }
 
 /// Where rows are stored.
 #[derive(Clone, Debug)]
-pub struct Storage {
+pub(crate) struct Storage {
     /// ClickHouse's address; `None` is the embedded engine.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
     /// User at the address.
-    pub user: String,
+    pub(crate) user: String,
     /// Password at the address.
-    pub password: String,
+    pub(crate) password: String,
     /// Database.
-    pub database: String,
+    pub(crate) database: String,
     /// Authority of the server's certificate.
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// `auto`, `none` or `lz4`.
-    pub compression: String,
+    pub(crate) compression: String,
     /// Inserts at the same time.
-    pub inserts_in_flight: usize,
+    pub(crate) inserts_in_flight: usize,
     /// Limit of one insert.
-    pub insert_timeout: Duration,
+    pub(crate) insert_timeout: Duration,
     /// The embedded engine.
-    pub embedded: Embedded,
+    pub(crate) embedded: Embedded,
 }
 
 /// The embedded engine.
 #[derive(Clone, Debug)]
-pub struct Embedded {
+pub(crate) struct Embedded {
     /// The library, when named.
-    pub library: Option<PathBuf>,
+    pub(crate) library: Option<PathBuf>,
     /// Memory cap in bytes; `None` lets the engine room choose.
-    pub memory_bytes_max: Option<u64>,
+    pub(crate) memory_bytes_max: Option<u64>,
     /// Port for readers; 0 is off.
-    pub http_port: u16,
+    pub(crate) http_port: u16,
     /// Password of the reader.
-    pub reader_password: String,
+    pub(crate) reader_password: String,
     /// Where installed libraries lie.
-    pub cache_dir: PathBuf,
+    pub(crate) cache_dir: PathBuf,
 }
 
 /// Receiving and batching.
 #[derive(Clone, Debug)]
-pub struct Ingest {
+pub(crate) struct Ingest {
     /// Body limit in bytes.
-    pub body_bytes_max: usize,
+    pub(crate) body_bytes_max: usize,
     /// Memory for requests in flight, bytes.
-    pub memory_bytes_max: usize,
+    pub(crate) memory_bytes_max: usize,
     /// Memory for blocks, bytes.
-    pub block_memory_bytes_max: usize,
+    pub(crate) block_memory_bytes_max: usize,
     /// Rows of one insert.
-    pub block_rows_max: u32,
+    pub(crate) block_rows_max: u32,
     /// Bytes of one insert.
-    pub block_bytes_max: usize,
+    pub(crate) block_bytes_max: usize,
     /// Longest wait of the busiest lanes.
-    pub linger: Duration,
+    pub(crate) linger: Duration,
     /// Longest wait of the others.
-    pub linger_cold: Duration,
+    pub(crate) linger_cold: Duration,
     /// Resend window; zero is off.
-    pub resend_window: Duration,
+    pub(crate) resend_window: Duration,
     /// Day partitions that senders may open per hour.
-    pub new_days_per_hour_max: usize,
+    pub(crate) new_days_per_hour_max: usize,
     /// Decode limits.
-    pub limits: model::Limits,
+    pub(crate) limits: model::Limits,
     /// Allowed browser origins.
-    pub cors_origins: Vec<String>,
+    pub(crate) cors_origins: Vec<String>,
 }
 
 /// Retention per signal; zero for ever.
 #[derive(Clone, Copy, Debug)]
-pub struct Retention {
+pub(crate) struct Retention {
     /// Spans.
-    pub traces: Duration,
+    pub(crate) traces: Duration,
     /// Log records.
-    pub logs: Duration,
+    pub(crate) logs: Duration,
     /// Metric points.
-    pub metrics: Duration,
+    pub(crate) metrics: Duration,
 }
 
 /// Bounds of one query.
 #[derive(Clone, Copy, Debug)]
-pub struct Query {
+pub(crate) struct Query {
     /// Longest run.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Memory in bytes.
-    pub memory_bytes_max: u64,
+    pub(crate) memory_bytes_max: u64,
     /// Rows read.
-    pub rows_max: u64,
+    pub(crate) rows_max: u64,
 }
 
 /// TLS of the listening ports.
 #[derive(Clone, Debug)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// Certificate chain.
-    pub cert_file: PathBuf,
+    pub(crate) cert_file: PathBuf,
     /// Private key.
-    pub key_file: PathBuf,
+    pub(crate) key_file: PathBuf,
     /// Authorities of client certificates.
-    pub client_ca_file: Option<PathBuf>,
+    pub(crate) client_ca_file: Option<PathBuf>,
 }
 
 /// What stopped the configuration from being read; each says where.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration file {path}")]
     Read {
@@ -387,18 +387,18 @@ pub enum ConfigError {
 
 /// What the command line gives: a file and `key=value` pairs that win over everything.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// The YAML file.
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// Pairs from flags, in order.
-    pub set: Vec<(String, String)>,
+    pub(crate) set: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
 struct Written(BTreeMap<&'static str, (String, String)>);
 
 /// Reads every source and resolves the result.
-pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+pub(crate) fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let mut written =
         Written(KEYS.iter().map(|key| (key.name, (key.default.to_owned(), "default".to_owned()))).collect());
     if let Some(path) = &sources.file {
@@ -414,7 +414,7 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 }
 
 /// The reference page: every key with default, environment variable and meaning.
-pub fn reference() -> String {
+pub(crate) fn reference() -> String {
     let mut page = String::from(
         "# Configuration\n\nGenerated from the key table in `src/config.rs`. Sources, later ones win: defaults, the YAML file (`--config`), \
          environment, flags and `--set key=value`. `${env:NAME}` inside a YAML value is replaced by the variable.\n\n\
@@ -438,13 +438,13 @@ pub fn reference() -> String {
 }
 
 /// What the doors' keeper is told.
-pub fn access_config(config: &Config) -> Result<access::Config, ConfigError> {
+pub(crate) fn access_config(config: &Config) -> Result<access::Config, ConfigError> {
     let tokens = config.tokens.iter().map(|text| token(config, text)).collect::<Result<_, _>>()?;
     Ok(access::Config { tokens, tenancy_enabled: config.tenancy_enabled, ..access::Config::default() })
 }
 
 /// What the doors in are told.
-pub fn receive_config(config: &Config) -> receive::Config {
+pub(crate) fn receive_config(config: &Config) -> receive::Config {
     let mut settings = receive::Config::default();
     settings.limits.body_bytes_max = config.ingest.body_bytes_max;
     settings.otlp_cors.origins.clone_from(&config.ingest.cors_origins);
@@ -453,7 +453,7 @@ pub fn receive_config(config: &Config) -> receive::Config {
 }
 
 /// What the doors out are told.
-pub fn serve_config(config: &Config) -> serve::Config {
+pub(crate) fn serve_config(config: &Config) -> serve::Config {
     serve::Config {
         allowed_hosts: config.allowed_hosts.clone(),
         loopback_only: config.listen.is_loopback(),
@@ -463,7 +463,7 @@ pub fn serve_config(config: &Config) -> serve::Config {
 }
 
 /// What the store is told.
-pub fn store_config(config: &Config) -> store::Config {
+pub(crate) fn store_config(config: &Config) -> store::Config {
     let storage = &config.storage;
     let Retention { traces, logs, metrics } = config.retention;
     let Query { timeout, memory_bytes_max, rows_max } = config.query;
@@ -500,7 +500,7 @@ fn token(config: &Config, text: &str) -> Result<access::Token, ConfigError> {
 
 impl Config {
     /// The effective configuration as YAML, with the source of each value; secrets are hidden.
-    pub fn print(&self) -> String {
+    pub(crate) fn print(&self) -> String {
         let mut out = String::new();
         let mut open: Vec<&str> = Vec::new();
         for key in KEYS {

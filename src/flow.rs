@@ -44,7 +44,8 @@ const ENGINE_START: Duration = Duration::from_secs(15);
 
 /// Runs until a signal; the exit code says whether it ended as it should.
 pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let outcome = runtime.block_on(live(config));
     // Whatever still blocks (a reader of a huge answer) must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(500));
@@ -163,7 +164,10 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     tell(&to_lanes, Message::Stop);
     let _ = tokio::task::spawn_blocking(move || lanes.join()).await;
     if tokio::time::timeout(DRAIN, &mut delivered).await.is_err() {
-        warn!(blocks = waterline.sent_blocks(), "ClickHouse did not take the last blocks in time; the journal keeps them");
+        warn!(
+            blocks = waterline.sent_blocks(),
+            "ClickHouse did not take the last blocks in time; the journal keeps them"
+        );
         delivered.abort();
     }
     releasing.abort();
@@ -186,7 +190,13 @@ struct Doors {
 }
 
 impl Doors {
-    async fn open(config: &Config, intake: Door, health: Arc<Health>, store: Store, mut registry: Registry) -> anyhow::Result<Doors> {
+    async fn open(
+        config: &Config,
+        intake: Door,
+        health: Arc<Health>,
+        store: Store,
+        mut registry: Registry,
+    ) -> anyhow::Result<Doors> {
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let access = Arc::new(Access::new(crate::config::access_config(config)?)?);
         let settings = crate::config::receive_config(config);

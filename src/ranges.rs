@@ -19,11 +19,6 @@ impl Coverage {
         self.0.entry((seal.table, seal.partition.clone())).or_default().push((seal.from, seal.to));
     }
 
-    /// Whether nothing is covered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The parts of frame `lsn`'s rows `rows` that no seal of the lane covers.
     pub(crate) fn uncovered(&self, table: u8, partition: &str, lsn: Lsn, rows: Range<u32>) -> Vec<Range<u32>> {
         let Some(sealed) = self.0.get(&(table, Box::from(partition))) else { return vec![rows] };

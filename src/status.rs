@@ -64,7 +64,8 @@ impl Status for Health {
                 bytes: usage.bytes,
                 bytes_max: Some(usage.budget_bytes),
                 oldest_unconfirmed_ns: usage.oldest_unreleased_ns.map(Into::into),
-                problem: (!usage.healthy).then(|| usage.last_error.map_or("it cannot be written".into(), |error| error.to_string())),
+                problem: (!usage.healthy)
+                    .then(|| usage.last_error.map_or("it cannot be written".into(), |error| error.to_string())),
             },
             store: self.store_health(usage.oldest_unreleased_ns),
             addresses: addresses.map(|(name, address)| ((*name).to_owned(), address.to_string())).collect(),
@@ -82,7 +83,9 @@ impl Status for Health {
         }
         match &*self.store_state.borrow() {
             StoreState::Ok => Readiness::Ready,
-            StoreState::Down(reason) => Readiness::Degraded(format!("ClickHouse does not take inserts, the journal keeps the data: {reason}")),
+            StoreState::Down(reason) => {
+                Readiness::Degraded(format!("ClickHouse does not take inserts, the journal keeps the data: {reason}"))
+            }
         }
     }
 
@@ -97,7 +100,10 @@ impl Status for Health {
                     return Ok(());
                 }
                 if began.elapsed() >= timeout {
-                    return Err(Error::new(Code::DeadlineExceeded, "not everything was stored in time; it is kept in the journal"));
+                    return Err(Error::new(
+                        Code::DeadlineExceeded,
+                        "not everything was stored in time; it is kept in the journal",
+                    ));
                 }
             }
         })

@@ -25,7 +25,11 @@ pub(crate) struct Place {
 pub(crate) fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<Place> {
     let (engine, endpoint) = match &config.storage.url {
         Some(url) => {
-            let endpoint = Endpoint { url: url.clone(), user: config.storage.user.clone(), password: config.storage.password.clone() };
+            let endpoint = Endpoint {
+                url: url.clone(),
+                user: config.storage.user.clone(),
+                password: config.storage.password.clone(),
+            };
             (None, watch::channel(Some(endpoint)).1)
         }
         None => {
@@ -33,7 +37,8 @@ pub(crate) fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<P
             (Some(supervisor), endpoint)
         }
     };
-    let store = Store::new(crate::config::store_config(config), endpoint.clone(), registry).context("cannot set up the ClickHouse client")?;
+    let store = Store::new(crate::config::store_config(config), endpoint.clone(), registry)
+        .context("cannot set up the ClickHouse client")?;
     let (applied, schema) = watch::channel(false);
     tokio::spawn(apply_schema(store.clone(), endpoint, applied));
     Ok(Place { store, engine, schema })
