@@ -351,7 +351,10 @@ impl Batch {
         let received_ns = self.envelope.received_ns;
         let set_aside = |times: &mut [i64], originals: &mut [u64], marks: &mut [u32], moved: &mut Vec<usize>| {
             for row in 0..times.len() {
-                if days.contains(&time::day(times[row])) && marks[row] & mark::QUARANTINED == 0 && times[row] != received_ns {
+                if days.contains(&time::day(times[row]))
+                    && marks[row] & mark::QUARANTINED == 0
+                    && times[row] != received_ns
+                {
                     originals[row] = if marks[row] & mark::NO_TIME == 0 { times[row] as u64 } else { 0 };
                     times[row] = received_ns;
                     marks[row] |= mark::QUARANTINED;

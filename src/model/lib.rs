@@ -4,6 +4,8 @@
 //! This room knows nobody: no protocol, no SQL, no serialisation framework, no clock, no I/O.
 //! Wire formats become these columns in `wire`; `store` turns them into ClickHouse blocks.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod batch;
 pub mod column;
 pub mod id;

@@ -377,7 +377,11 @@ impl Metrics {
             let lengths = points.lengths();
             let whole = lengths.iter().chain(own).all(|length| *length == points.len());
             assert!(whole, "{kind} columns differ in length: {lengths:?} and {own:?}");
-            assert_eq!(points.exemplars.time.len(), points.exemplars.attributes.len(), "every exemplar has its attributes");
+            assert_eq!(
+                points.exemplars.time.len(),
+                points.exemplars.attributes.len(),
+                "every exemplar has its attributes"
+            );
         };
         let Metrics { gauge, sum, histogram: h, exponential: e, summary: s } = self;
         assert_equal("gauge", &gauge.points, &[gauge.value.len(), gauge.value_int.len()]);

@@ -55,7 +55,10 @@ impl StrColumn {
     pub fn push_encoded(&mut self, encoded: &[u8]) {
         self.bytes.extend_from_slice(encoded);
         self.ends.push(self.bytes.len() as u32);
-        debug_assert_eq!(self.get(self.len() - 1).len() + length_prefix(&mut [0; 10], self.get(self.len() - 1).len()), encoded.len());
+        debug_assert_eq!(
+            self.get(self.len() - 1).len() + length_prefix(&mut [0; 10], self.get(self.len() - 1).len()),
+            encoded.len()
+        );
     }
 
     /// Appends one string that `write` produces; what it writes is the string.

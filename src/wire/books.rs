@@ -125,7 +125,8 @@ mod tests {
         assert_eq!(rows.time, [1_700_000_000_000_000_000; 2]);
         assert_eq!((rows.sender.get(1), rows.example.get(1)), (&b"10.0.0.1 a\n\"b\""[..], "\u{0}é\\".as_bytes()));
 
-        let letter = DeadLetterEntry { time_ns: 1, table: "otel_logs".into(), reason: "no".into(), row: "{\"a\":1}".into() };
+        let letter =
+            DeadLetterEntry { time_ns: 1, table: "otel_logs".into(), reason: "no".into(), row: "{\"a\":1}".into() };
         let mut body = encode_dead_letters(std::slice::from_ref(&letter));
         let decoded = crate::decode(Protocol::DeadLetters, &body, envelope.clone(), &Limits::default()).unwrap();
         assert_eq!(decoded.batch.dead_letters.row.get(0), letter.row.as_bytes());

@@ -174,9 +174,7 @@ fn inflate(
 
 fn unzstd(body: &[u8], out: &mut Out<'_>) -> Result<(), DecompressError> {
     let mut decoder = Decoder::new().map_err(|_| DecompressError::NoBudget)?;
-    decoder
-        .set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))
-        .map_err(|_| DecompressError::NoBudget)?;
+    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX)).map_err(|_| DecompressError::NoBudget)?;
     let mut input = InBuffer::around(body);
     loop {
         out.room(FIRST_PIECE_BYTES)?;
@@ -227,9 +225,13 @@ mod tests {
         use Encoding::*;
         let long: Vec<u8> = (0..300_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
         for body in [&b""[..], b"x", b"hello hello hello", &long] {
-            for (encoding, packed) in
-                [(Identity, body.to_vec()), (Gzip, gzip(body)), (Deflate, zlib(body)), (Deflate, raw_deflate(body)), (Zstd, zst(body))]
-            {
+            for (encoding, packed) in [
+                (Identity, body.to_vec()),
+                (Gzip, gzip(body)),
+                (Deflate, zlib(body)),
+                (Deflate, raw_deflate(body)),
+                (Zstd, zst(body)),
+            ] {
                 let plain = |bytes: &[u8]| decompress(encoding, bytes, 1 << 20, &mut |_| true);
                 assert_eq!(plain(&packed).as_deref(), Ok(body), "{encoding:?}");
                 if encoding == Identity {
@@ -266,7 +268,10 @@ mod tests {
             });
             assert_eq!(got, Err(DecompressError::TooLarge), "{encoding:?}");
             assert!(taken <= 1_000_001, "{encoding:?} took {taken}");
-            assert_eq!(decompress(encoding, &packed, 1 << 30, &mut |more| more < 100_000), Err(DecompressError::NoBudget));
+            assert_eq!(
+                decompress(encoding, &packed, 1 << 30, &mut |more| more < 100_000),
+                Err(DecompressError::NoBudget)
+            );
             let exact = decompress(encoding, &packed, 64 << 20, &mut |_| true).map(|plain| plain.len());
             assert_eq!(exact, Ok(64 << 20), "{encoding:?} at the limit");
             assert_eq!(decompress(encoding, &packed, (64 << 20) - 1, &mut |_| true), Err(DecompressError::TooLarge));

@@ -2,6 +2,8 @@
 //! was refused. Everything here is a pure function of its arguments: no clock, no file, no network,
 //! so that a journalled frame decodes the same at every replay.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod books;
 pub mod encoding;
 #[cfg(any(test, feature = "fuzz"))]

@@ -118,7 +118,8 @@ fn resource() -> Resource {
 }
 
 fn http(random: &mut Random) -> (i32, String, Vec<KeyValue>) {
-    let route = ["/api/cart/{id}", "/api/orders", "/api/products/{id}/reviews", "/api/checkout"][random.below(4) as usize];
+    let route =
+        ["/api/cart/{id}", "/api/orders", "/api/products/{id}/reviews", "/api/checkout"][random.below(4) as usize];
     let status = if random.below(50) == 0 { 500 } else { 200 };
     let attributes = vec![
         string("http.request.method", ["GET", "POST"][random.below(2) as usize]),
@@ -158,7 +159,10 @@ fn db(random: &mut Random) -> (i32, String, Vec<KeyValue>) {
         string("db.namespace", "shop"),
         string("db.operation.name", "SELECT"),
         string("db.collection.name", table),
-        string("db.query.text", format!("SELECT id, state, total FROM {table} WHERE customer_id = $1 AND shard = {}", random.below(64))),
+        string(
+            "db.query.text",
+            format!("SELECT id, state, total FROM {table} WHERE customer_id = $1 AND shard = {}", random.below(64)),
+        ),
         string("server.address", "pg-orders.internal"),
         int("server.port", 5432),
         int("db.response.returned_rows", random.below(100)),
@@ -221,9 +225,17 @@ fn traces() -> Vec<u8> {
             ..Span::default()
         });
     }
-    let scope = InstrumentationScope { name: "io.opentelemetry.spring-webmvc-6.0".to_owned(), version: "2.11.0".to_owned(), ..Default::default() };
+    let scope = InstrumentationScope {
+        name: "io.opentelemetry.spring-webmvc-6.0".to_owned(),
+        version: "2.11.0".to_owned(),
+        ..Default::default()
+    };
     let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, schema_url: String::new() }];
-    let group = ResourceSpans { resource: Some(resource()), scope_spans, schema_url: "https://opentelemetry.io/schemas/1.30.0".to_owned() };
+    let group = ResourceSpans {
+        resource: Some(resource()),
+        scope_spans,
+        schema_url: "https://opentelemetry.io/schemas/1.30.0".to_owned(),
+    };
     ExportTraceServiceRequest { resource_spans: vec![group] }.encode_to_vec()
 }
 

@@ -52,7 +52,9 @@ pub fn export_response(signal: Signal, format: Format, account: &Account) -> Vec
                 Signal::Logs => "rejectedLogRecords",
                 Signal::Metrics => "rejectedDataPoints",
             };
-            out.extend_from_slice(format!("{{\"partialSuccess\":{{\"{field}\":\"{rejected}\",\"errorMessage\":").as_bytes());
+            out.extend_from_slice(
+                format!("{{\"partialSuccess\":{{\"{field}\":\"{rejected}\",\"errorMessage\":").as_bytes(),
+            );
             push_json_string(&mut out, &message);
             out.extend_from_slice(b"}}");
         }
@@ -84,7 +86,8 @@ pub fn status(format: Format, code: i32, message: &str, retry_after: Option<Dura
             push_json_string(&mut out, &message);
             let mut details = Vec::new();
             if bad_request {
-                let mut detail = format!("{{\"@type\":\"{BAD_REQUEST}\",\"fieldViolations\":[{{\"description\":").into_bytes();
+                let mut detail =
+                    format!("{{\"@type\":\"{BAD_REQUEST}\",\"fieldViolations\":[{{\"description\":").into_bytes();
                 push_json_string(&mut detail, &message);
                 detail.extend_from_slice(b"}]}");
                 details.push(detail);
@@ -185,7 +188,8 @@ mod tests {
             assert!(read.is_none_or(|partial| !partial.error_message.is_empty()));
             let json = export_response(Signal::Traces, Format::Json, &account);
             let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
-            let rejected = json.get("partialSuccess").map(|partial| partial["rejectedSpans"].as_str().unwrap().parse().unwrap());
+            let rejected =
+                json.get("partialSuccess").map(|partial| partial["rejectedSpans"].as_str().unwrap().parse().unwrap());
             assert_eq!(rejected, expected, "{json}");
         };
         check(&[], None);
@@ -250,8 +254,14 @@ mod tests {
         }
         let read = Status::decode(&status(Format::Protobuf, 14, "busy", Some(Duration::new(2, 5)))[..]).unwrap();
         assert_eq!((read.code, read.message.as_str()), (14, "busy"));
-        assert_eq!((read.details[0].type_url.as_str(), &read.details[0].value[..]), (RETRY_INFO, &[10, 4, 8, 2, 16, 5][..]));
+        assert_eq!(
+            (read.details[0].type_url.as_str(), &read.details[0].value[..]),
+            (RETRY_INFO, &[10, 4, 8, 2, 16, 5][..])
+        );
         let read = Status::decode(&status(Format::Protobuf, 3, "bad", None)[..]).unwrap();
-        assert_eq!((read.details[0].type_url.as_str(), &read.details[0].value[..]), (BAD_REQUEST, &b"\x0a\x05\x12\x03bad"[..]));
+        assert_eq!(
+            (read.details[0].type_url.as_str(), &read.details[0].value[..]),
+            (BAD_REQUEST, &b"\x0a\x05\x12\x03bad"[..])
+        );
     }
 }

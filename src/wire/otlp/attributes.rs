@@ -35,6 +35,15 @@ impl<'a> Found<'a> {
         match found {
             None => memo.push(column, b""),
             Some(Found::Text(text)) => memo.push(column, text),
+            Some(Found::Int(_)) => Found::push_alone(found, column),
+        }
+    }
+
+    /// As [`Found::push`], for columns with few rows.
+    pub(super) fn push_alone(found: Option<Found<'a>>, column: &mut DictColumn) {
+        match found {
+            None => column.push(b""),
+            Some(Found::Text(text)) => column.push(text),
             Some(Found::Int(number)) => column.push(itoa::Buffer::new().format(number).as_bytes()),
         }
     }
@@ -147,7 +156,8 @@ impl<'a> Attributes<'a> {
             Scalar::Nested(open, content) => {
                 let place = self.signs.place();
                 self.scratch.clear();
-                if !value::write_nested(open, content, &mut self.scratch, &mut self.signs, value::depth(&bounds.limits)) {
+                if !value::write_nested(open, content, &mut self.scratch, &mut self.signs, value::depth(&bounds.limits))
+                {
                     self.signs.back_to(place);
                     return self.push_slow(map, key_value, bounds);
                 }

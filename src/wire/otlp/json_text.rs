@@ -222,7 +222,10 @@ pub(super) fn is_number(token: &str) -> bool {
         None => (mantissa, None),
     };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(digits) && exponent.is_none_or(digits)
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(digits)
 }
 
 /// The integer that a number denotes exactly, also in forms such as `1.5e3`; `None` when it is a
@@ -264,17 +267,55 @@ mod tests {
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         let (fine, too_deep) = (deep(SKIP_DEPTH_MAX), deep(SKIP_DEPTH_MAX + 1));
         let good = [
-            "{}", "[]", "1", "-0.5e+7", "\"a\\u00e9\\ud83d\\ude00\\n\"", "null", "true", "false",
-            " { \"a\" : [ 1 , { } , [ ] , \"x\" ] , \"b\" : null } ", &fine,
+            "{}",
+            "[]",
+            "1",
+            "-0.5e+7",
+            "\"a\\u00e9\\ud83d\\ude00\\n\"",
+            "null",
+            "true",
+            "false",
+            " { \"a\" : [ 1 , { } , [ ] , \"x\" ] , \"b\" : null } ",
+            &fine,
         ];
         for text in good {
             let mut json = Json::new(text);
             assert_eq!(json.skip().map(|()| json.peek()), Ok(None), "{text:.40}");
         }
         let bad = [
-            "", "{", "[", "{]", "[}", "[1,]", "{\"a\":1,}", "[,1]", "{,}", "[1 2]", "{\"a\" 1}", "{a:1}", "{\"a\"}", "01", "1.",
-            ".5", "+1", "-", "1e", "0x10", "NaN", "nul", "tru", "\"a", "\"\\x\"", "\"\\ud800\"", "\"\\udc00\"",
-            "\"\\ud800\\u0041\"", "\"\\u12\"", "\"a\nb\"", "'a'", "\"\\u12é4\"", &too_deep,
+            "",
+            "{",
+            "[",
+            "{]",
+            "[}",
+            "[1,]",
+            "{\"a\":1,}",
+            "[,1]",
+            "{,}",
+            "[1 2]",
+            "{\"a\" 1}",
+            "{a:1}",
+            "{\"a\"}",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "-",
+            "1e",
+            "0x10",
+            "NaN",
+            "nul",
+            "tru",
+            "\"a",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\u12\"",
+            "\"a\nb\"",
+            "'a'",
+            "\"\\u12é4\"",
+            &too_deep,
         ];
         for text in bad {
             let mut json = Json::new(text);

@@ -5,9 +5,9 @@ use model::{Batch, Logs, Reason, Signal, Value, logs, mark};
 
 use super::attributes::{Attributes, NO_ROLE};
 use super::memo::Memo;
-use super::shared::{Home, Sink};
+use super::shared::{Home, Sink, cut};
 use super::time;
-use super::traces::{malformed, short, wrong_id};
+use super::traces::{malformed, wrong_id};
 use super::value::{self, Scalar, Signs};
 use crate::proto::{self, Cursor, Fault, fields};
 
@@ -96,7 +96,7 @@ impl<'a> Records<'a> {
             }
             Body::Once(any_value) => match value::scalar(any_value) {
                 Scalar::Str(text) => {
-                    self.logs.body.push(cut(text, limit, &mut record.marks));
+                    self.logs.body.push(cut_body(text, limit, &mut record.marks));
                     self.logs.body_type.push(b"");
                     return Ok(());
                 }
@@ -127,7 +127,7 @@ impl<'a> Records<'a> {
             self.signs.clear();
             value::write_value(value, &mut self.scratch, &mut self.signs);
         }
-        let kept = cut(&self.scratch, limit, &mut record.marks);
+        let kept = cut_body(&self.scratch, limit, &mut record.marks);
         if kept.len() < self.scratch.len() {
             // What was cut is no JSON or base64 any more: it becomes a string.
             self.signs.clear();
@@ -156,6 +156,7 @@ impl<'a> Records<'a> {
 
     fn close(&mut self, home: &mut Home<'a>, mut record: Fields<'a>, item: &[u8]) -> Result<(), Fault> {
         let (resource, scope) = home.numbers()?;
+        record.marks |= home.shared_marks();
         home.bounds.charge(RECORD_ROW_BYTES, item)?;
         home.bounds.charge_pairs(self.logs.attributes.open_pairs(), item)?;
         self.body(home, &mut record)?;
@@ -165,8 +166,8 @@ impl<'a> Records<'a> {
         rows.scope.push(scope);
         rows.flags.push(record.flags);
         rows.severity_number.push(record.severity.clamp(0, 255) as u8);
-        self.severities.push(&mut rows.severity_text, short(record.severity_text, home, &mut record.marks));
-        self.event_names.push(&mut rows.event_name, short(record.event_name, home, &mut record.marks));
+        self.severities.push(&mut rows.severity_text, cut(record.severity_text, &home.bounds, &mut record.marks));
+        self.event_names.push(&mut rows.event_name, cut(record.event_name, &home.bounds, &mut record.marks));
         let attributes = &mut self.attributes;
         attributes.end(&mut rows.attributes, &mut rows.attribute_types);
         record.marks |= attributes.row_marks();
@@ -203,7 +204,7 @@ fn merge(mut value: Value, any_value: &[u8], home: &mut Home<'_>) -> Result<Valu
     Ok(value)
 }
 
-fn cut<'t>(text: &'t [u8], limit: u32, marks: &mut u32) -> &'t [u8] {
+fn cut_body<'t>(text: &'t [u8], limit: u32, marks: &mut u32) -> &'t [u8] {
     let kept = proto::cut(text, limit);
     if kept.len() < text.len() {
         *marks |= mark::TRUNCATED;

@@ -5,9 +5,9 @@ use model::metrics::{Descriptors, ExponentialHistograms, Histograms, Points, Sum
 use model::{Batch, Metrics, Reason, Signal, mark};
 
 use super::attributes::{Attributes, NO_ROLE};
-use super::shared::{Home, Sink, occurrences};
+use super::shared::{Home, Sink, cut, occurrences};
 use super::time;
-use super::traces::{malformed, short};
+use super::traces::malformed;
 use super::value;
 use crate::proto::{Cursor, Fault, fields};
 
@@ -79,6 +79,8 @@ struct Metric<'a> {
     temporality: i32,
     monotonic: bool,
     number: Option<u32>,
+    // Marks of what was cut from the description; its points carry them.
+    marks: u32,
 }
 
 /// What points of all kinds have.
@@ -105,8 +107,16 @@ impl<'a> Sink<'a> for Measures<'a> {
     fn reserve(&mut self, _items: usize, _bytes: usize) {}
 
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault> {
-        let mut metric =
-            Metric { item, name: b"", description: b"", unit: b"", temporality: 0, monotonic: false, number: None };
+        let mut metric = Metric {
+            item,
+            name: b"",
+            description: b"",
+            unit: b"",
+            temporality: 0,
+            monotonic: false,
+            number: None,
+            marks: 0,
+        };
         // The data is a oneof: another kind replaces what came before, the same kind adds to it. So
         // the last run of one kind counts.
         let mut run: Option<(Kind, &[u8])> = None;
@@ -189,14 +199,12 @@ impl<'a> Metric<'a> {
         home.bounds.charge_pairs(rows.metadata.open_pairs(), self.item)?;
         writer.end(&mut rows.metadata, &mut rows.metadata_types);
         let mut marks = writer.row_marks();
-        rows.name.push(short(self.name, home, &mut marks));
-        rows.description.push(short(self.description, home, &mut marks));
-        rows.unit.push(short(self.unit, home, &mut marks));
+        rows.name.push(cut(self.name, &home.bounds, &mut marks));
+        rows.description.push(cut(self.description, &home.bounds, &mut marks));
+        rows.unit.push(cut(self.unit, &home.bounds, &mut marks));
         rows.temporality.push(self.temporality);
         rows.monotonic.push(u8::from(self.monotonic));
-        if marks != 0 {
-            count_cuts(home, marks);
-        }
+        self.marks = marks;
         self.number = Some(rows.temporality.len() as u32 - 1);
         Ok(rows.temporality.len() as u32 - 1)
     }
@@ -207,7 +215,13 @@ impl<'a> Measures<'a> {
         Measures { metrics: Metrics::default(), writers: Default::default() }
     }
 
-    fn point(&mut self, home: &mut Home<'a>, metric: &mut Metric<'a>, kind: Kind, point: &'a [u8]) -> Result<(), Fault> {
+    fn point(
+        &mut self,
+        home: &mut Home<'a>,
+        metric: &mut Metric<'a>,
+        kind: Kind,
+        point: &'a [u8],
+    ) -> Result<(), Fault> {
         let [gauge, sum, histogram, exponential, summary] = &mut self.writers;
         let common = Common::default();
         let m = &mut self.metrics;
@@ -286,9 +300,11 @@ impl<'a> Row<'_, 'a> {
     fn close(self, metric: &mut Metric<'a>, point: &[u8]) -> Result<(), Fault> {
         let Row { points, writers, home, mut common } = self;
         let (resource, scope) = home.numbers()?;
+        common.marks |= home.shared_marks();
         home.bounds.charge(POINT_ROW_BYTES, point)?;
         home.bounds.charge_pairs(points.attributes.open_pairs(), point)?;
         let number = metric.number(&mut points.descriptors, &mut writers.metadata, home)?;
+        common.marks |= metric.marks;
         points.resource.push(resource);
         points.scope.push(scope);
         points.metric.push(number);

@@ -27,7 +27,12 @@ use crate::proto::Fault;
 const BODY_BYTES_MAX: usize = 512 << 20;
 
 /// A request of `signal` in protobuf.
-pub(crate) fn protobuf(signal: Signal, body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, DecodeError> {
+pub(crate) fn protobuf(
+    signal: Signal,
+    body: &[u8],
+    envelope: Envelope,
+    limits: &Limits,
+) -> Result<Decoded, DecodeError> {
     sized(body)?;
     walk(signal, body, envelope, limits).map_err(|fault| {
         let path = path::path_to(body, fault.address, schema::request(signal));

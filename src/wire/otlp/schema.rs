@@ -256,8 +256,7 @@ const TEMPORALITY: Field = one(
 const START: Field = one(2, "start_time_unix_nano", "startTimeUnixNano", Fixed64);
 const TIME: Field = one(3, "time_unix_nano", "timeUnixNano", Fixed64);
 const COUNT: Field = one(4, "count", "count", Fixed64);
-static GAUGE: Message =
-    Message { fields: &[many(1, "data_points", "dataPoints", Message(&NUMBER_POINT))] };
+static GAUGE: Message = Message { fields: &[many(1, "data_points", "dataPoints", Message(&NUMBER_POINT))] };
 static SUM: Message = Message {
     fields: &[
         many(1, "data_points", "dataPoints", Message(&NUMBER_POINT)),
@@ -265,12 +264,10 @@ static SUM: Message = Message {
         one(3, "is_monotonic", "isMonotonic", Bool),
     ],
 };
-static HISTOGRAM: Message = Message {
-    fields: &[many(1, "data_points", "dataPoints", Message(&HISTOGRAM_POINT)), TEMPORALITY],
-};
-static EXPONENTIAL_HISTOGRAM: Message = Message {
-    fields: &[many(1, "data_points", "dataPoints", Message(&EXPONENTIAL_POINT)), TEMPORALITY],
-};
+static HISTOGRAM: Message =
+    Message { fields: &[many(1, "data_points", "dataPoints", Message(&HISTOGRAM_POINT)), TEMPORALITY] };
+static EXPONENTIAL_HISTOGRAM: Message =
+    Message { fields: &[many(1, "data_points", "dataPoints", Message(&EXPONENTIAL_POINT)), TEMPORALITY] };
 static SUMMARY: Message = Message { fields: &[many(1, "data_points", "dataPoints", Message(&SUMMARY_POINT))] };
 static NUMBER_POINT: Message = Message {
     fields: &[
@@ -316,9 +313,8 @@ static EXPONENTIAL_POINT: Message = Message {
         one(14, "zero_threshold", "zeroThreshold", Double),
     ],
 };
-static BUCKETS: Message = Message {
-    fields: &[one(1, "offset", "offset", Sint32), many(2, "bucket_counts", "bucketCounts", Uint64)],
-};
+static BUCKETS: Message =
+    Message { fields: &[one(1, "offset", "offset", Sint32), many(2, "bucket_counts", "bucketCounts", Uint64)] };
 static SUMMARY_POINT: Message = Message {
     fields: &[
         many(7, "attributes", "attributes", Message(&KEY_VALUE)),

@@ -4,10 +4,10 @@
 
 use model::batch::Account;
 use model::text::StrColumn;
-use model::{Batch, Decoded, Envelope, Limits, Reason, Resources, Scopes, Signal};
+use model::{Batch, Decoded, Envelope, Limits, Reason, Resources, Scopes, Signal, mark};
 
 use super::attributes::{Attributes, Found, NO_ROLE};
-use super::memo::Memo;
+use super::value;
 use crate::proto::{self, Cursor, Fault, What, fields};
 
 const REQUEST_CHILD: u32 = 0x0a;
@@ -82,6 +82,10 @@ pub(super) struct Home<'a> {
     scope_group: Layout<'a>,
     resource: Option<u32>,
     scope: Option<u32>,
+    // Marks of what was cut from the resource and the scope; their rows carry them.
+    marks: [u32; 2],
+    // The resource and scope that were encoded last: senders often repeat them group by group.
+    last: [Option<(Layout<'a>, u32)>; 2],
     // Which resource, scope and item: for examples in the account.
     at: [usize; 3],
 }
@@ -129,6 +133,8 @@ impl<'a> Home<'a> {
             scope_group: Layout::default(),
             resource: None,
             scope: None,
+            marks: [0; 2],
+            last: [None; 2],
             at: [0; 3],
         }
     }
@@ -142,31 +148,41 @@ impl<'a> Home<'a> {
         }
     }
 
+    /// Marks that rows of the present resource and scope share.
+    #[inline]
+    pub(super) fn shared_marks(&self) -> u32 {
+        self.marks[0] | self.marks[1]
+    }
+
     /// Counts an item that is refused or altered.
     #[cold]
     pub(super) fn count(&mut self, reason: Reason, what: impl FnOnce() -> String) {
         let [resource, scope, item] = self.at;
-        self.account.count(self.signal, reason, || {
-            format!("resource {resource}, scope {scope}, item {item}: {}", what())
-        });
+        self.account
+            .count(self.signal, reason, || format!("resource {resource}, scope {scope}, item {item}: {}", what()));
     }
 
     #[cold]
     fn encode(&mut self) -> Result<(u32, u32), Fault> {
-        let resource = match self.resource {
-            Some(resource) => resource,
-            None => {
-                push_resource(&mut self.resources, &mut self.resource_attributes, self.group, &mut self.bounds)?;
+        let resource = match (self.resource, self.last[0]) {
+            (Some(resource), _) => resource,
+            (None, Some((last, number))) if last.same_head(&self.group) => number,
+            (None, _) => {
+                let attributes = &mut self.resource_attributes;
+                self.marks[0] = push_resource(&mut self.resources, attributes, self.group, &mut self.bounds)?;
                 self.resources.len() as u32 - 1
             }
         };
-        let scope = match self.scope {
-            Some(scope) => scope,
-            None => {
-                push_scope(&mut self.scopes, &mut self.scope_attributes, self.scope_group, &mut self.bounds)?;
+        let scope = match (self.scope, self.last[1]) {
+            (Some(scope), _) => scope,
+            (None, Some((last, number))) if last.same_head(&self.scope_group) => number,
+            (None, _) => {
+                let attributes = &mut self.scope_attributes;
+                self.marks[1] = push_scope(&mut self.scopes, attributes, self.scope_group, &mut self.bounds)?;
                 self.scopes.len() as u32 - 1
             }
         };
+        self.last = [Some((self.group, resource)), Some((self.scope_group, scope))];
         (self.resource, self.scope) = (Some(resource), Some(scope));
         Ok((resource, scope))
     }
@@ -181,8 +197,7 @@ impl<'a> Home<'a> {
             self.at[1] += 1;
         }
         if self.resource.is_none() {
-            // No row points to it; it must be readable all the same.
-            push_resource(&mut Resources::default(), &mut Attributes::new(resource_role), layout, &mut self.bounds)?;
+            check_resource(layout, &mut self.bounds)?;
         }
         Ok(())
     }
@@ -199,7 +214,7 @@ impl<'a> Home<'a> {
             self.at[2] += 1;
         }
         if self.scope.is_none() {
-            push_scope(&mut Scopes::default(), &mut Attributes::new(|_| NO_ROLE), layout, &mut self.bounds)?;
+            check_scope(layout, &mut self.bounds)?;
         }
         Ok(())
     }
@@ -241,6 +256,11 @@ impl<'a> Layout<'a> {
         occurrences(self.group, CHILD)
     }
 
+    // Whether resource or scope are surely the same, byte by byte.
+    fn same_head(&self, other: &Layout<'_>) -> bool {
+        self.heads == other.heads && self.heads <= 1 && self.head == other.head && self.schema_url == other.schema_url
+    }
+
     // Singular messages that come in pieces are read piece by piece: that is how protobuf merges them.
     fn heads(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let several = (self.heads > 1).then(|| occurrences(self.group, HEAD));
@@ -250,7 +270,7 @@ impl<'a> Layout<'a> {
 }
 
 /// The occurrences of the length-delimited field with key `wanted` in a message whose frame was checked.
-pub(super) fn occurrences<'a>(group: &'a [u8], wanted: u32) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn occurrences(group: &[u8], wanted: u32) -> impl Iterator<Item = &[u8]> {
     let mut cursor = Cursor::new(group);
     std::iter::from_fn(move || {
         while !cursor.is_empty() {
@@ -290,7 +310,7 @@ fn push_resource<'a>(
     attributes: &mut Attributes<'a>,
     layout: Layout<'a>,
     bounds: &mut Bounds,
-) -> Result<(), Fault> {
+) -> Result<u32, Fault> {
     attributes.begin();
     let mut dropped = 0;
     let mut entities = Entities::default();
@@ -307,16 +327,14 @@ fn push_resource<'a>(
     }
     bounds.charge_pairs(rows.attributes.open_pairs() + 8, layout.group)?;
     attributes.end(&mut rows.attributes, &mut rows.attribute_types);
-    let mut memo = Memo::<2>::new();
-    Found::push(attributes.promoted(SERVICE_NAME), &mut rows.service_name, &mut memo);
-    let mut memo = Memo::<2>::new();
-    Found::push(attributes.promoted(SERVICE_VERSION), &mut rows.service_version, &mut memo);
-    let mut memo = Memo::<2>::new();
-    Found::push(attributes.promoted(SERVICE_INSTANCE), &mut rows.service_instance, &mut memo);
+    Found::push_alone(attributes.promoted(SERVICE_NAME), &mut rows.service_name);
+    Found::push_alone(attributes.promoted(SERVICE_VERSION), &mut rows.service_version);
+    Found::push_alone(attributes.promoted(SERVICE_INSTANCE), &mut rows.service_instance);
     rows.dropped_attributes.push(u32::saturating_add(dropped, attributes.dropped));
-    rows.schema_url.push(proto::cut(layout.schema_url, bounds.limits.name_bytes_max));
+    let mut marks = attributes.row_marks();
+    rows.schema_url.push(cut(layout.schema_url, bounds, &mut marks));
     entities.finish(&mut rows.entity_refs);
-    Ok(())
+    Ok(marks)
 }
 
 fn push_scope<'a>(
@@ -324,7 +342,7 @@ fn push_scope<'a>(
     attributes: &mut Attributes<'a>,
     layout: Layout<'a>,
     bounds: &mut Bounds,
-) -> Result<(), Fault> {
+) -> Result<u32, Fault> {
     attributes.begin();
     let (mut name, mut version): (&[u8], &[u8]) = (b"", b"");
     let mut dropped = 0;
@@ -341,12 +359,55 @@ fn push_scope<'a>(
         }
     }
     bounds.charge_pairs(rows.attributes.open_pairs() + 6, layout.group)?;
-    let limit = bounds.limits.name_bytes_max;
-    rows.name.push(proto::cut(name, limit));
-    rows.version.push(proto::cut(version, limit));
     attributes.end(&mut rows.attributes, &mut rows.attribute_types);
+    let mut marks = attributes.row_marks();
+    rows.name.push(cut(name, bounds, &mut marks));
+    rows.version.push(cut(version, bounds, &mut marks));
     rows.dropped_attributes.push(u32::saturating_add(dropped, attributes.dropped));
-    rows.schema_url.push(proto::cut(layout.schema_url, limit));
+    rows.schema_url.push(cut(layout.schema_url, bounds, &mut marks));
+    Ok(marks)
+}
+
+/// A name within the limit; [`mark::TRUNCATED`] is set when it had to be cut.
+#[inline]
+pub(super) fn cut<'t>(text: &'t [u8], bounds: &Bounds, marks: &mut u32) -> &'t [u8] {
+    let kept = proto::cut(text, bounds.limits.name_bytes_max);
+    if kept.len() < text.len() {
+        *marks |= mark::TRUNCATED;
+    }
+    kept
+}
+
+// A resource that no row points to: it must be readable all the same.
+fn check_resource(layout: Layout<'_>, bounds: &mut Bounds) -> Result<(), Fault> {
+    let depth = value::depth(&bounds.limits);
+    for resource in layout.heads() {
+        let mut cursor = Cursor::new(resource);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                0x0a => drop(value::merge_pair(cursor.bytes()?, bounds, depth)?),
+                0x10 => drop(cursor.varint()?),
+                0x1a => Entities::default().push(cursor.bytes()?)?,
+                key => cursor.skip_unknown(key, GROUP)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_scope(layout: Layout<'_>, bounds: &mut Bounds) -> Result<(), Fault> {
+    let depth = value::depth(&bounds.limits);
+    for scope in layout.heads() {
+        let mut cursor = Cursor::new(scope);
+        while !cursor.is_empty() {
+            match cursor.key()? {
+                0x0a | 0x12 => drop(cursor.text()?),
+                0x1a => drop(value::merge_pair(cursor.bytes()?, bounds, depth)?),
+                0x20 => drop(cursor.varint()?),
+                key => cursor.skip_unknown(key, fields(&[1, 2, 3, 4]))?,
+            }
+        }
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use model::{Batch, Reason, Signal, Spans, mark};
 
 use super::attributes::{Attributes, Found, NO_ROLE};
 use super::memo::Memo;
-use super::shared::{Home, Sink};
+use super::shared::{Home, Sink, cut};
 use super::time;
 use super::weight::weight;
 use crate::proto::{self, Cursor, Fault, fields};
@@ -151,7 +151,7 @@ impl<'a> Traces<'a> {
         home.bounds.charge(EVENT_ROW_BYTES, event)?;
         home.bounds.charge_pairs(rows.attributes.open_pairs(), event)?;
         rows.time.push(time::aside(sent, &mut span.marks));
-        self.event_names.push(&mut rows.name, short(name, home, &mut span.marks));
+        self.event_names.push(&mut rows.name, cut(name, &home.bounds, &mut span.marks));
         let attributes = &mut self.event_attributes;
         attributes.end(&mut rows.attributes, &mut rows.attribute_types);
         rows.dropped_attributes.push(dropped.saturating_add(attributes.dropped));
@@ -188,7 +188,7 @@ impl<'a> Traces<'a> {
         span.link_ids_malformed |= malformed(trace_id, 16) || malformed(span_id, 8);
         rows.trace_id.push(trace_id.try_into().unwrap_or_default());
         rows.span_id.push(span_id.try_into().unwrap_or_default());
-        rows.trace_state.push(short(trace_state, home, &mut span.marks));
+        rows.trace_state.push(cut(trace_state, &home.bounds, &mut span.marks));
         let attributes = &mut self.link_attributes;
         attributes.end(&mut rows.attributes, &mut rows.attribute_types);
         rows.dropped_attributes.push(dropped.saturating_add(attributes.dropped));
@@ -200,6 +200,7 @@ impl<'a> Traces<'a> {
     // Everything that is known once the whole span was read.
     fn close(&mut self, home: &mut Home<'a>, mut span: Fields<'a>, ids: Ids, item: &[u8]) -> Result<(), Fault> {
         let (resource, scope) = home.numbers()?;
+        span.marks |= home.shared_marks();
         let rows = &mut self.spans;
         home.bounds.charge(SPAN_ROW_BYTES, item)?;
         home.bounds.charge_pairs(rows.attributes.open_pairs(), item)?;
@@ -209,8 +210,8 @@ impl<'a> Traces<'a> {
         rows.span_id.push(ids.span_id);
         rows.parent_span_id.push(ids.parent_span_id);
         rows.weight.push(if span.trace_state.is_empty() { 1.0 } else { weight(span.trace_state) });
-        rows.trace_state.push(short(span.trace_state, home, &mut span.marks));
-        self.names.push(&mut rows.name, short(span.name, home, &mut span.marks));
+        rows.trace_state.push(cut(span.trace_state, &home.bounds, &mut span.marks));
+        self.names.push(&mut rows.name, cut(span.name, &home.bounds, &mut span.marks));
         rows.kind.push(if span.kind <= 5 { span.kind as u8 } else { 0 });
         rows.status.push(if span.status <= 2 { span.status as u8 } else { 0 });
         let message = proto::cut(span.status_message, home.bounds.limits.attribute_value_bytes_max);
@@ -370,15 +371,6 @@ fn status<'a>(span: &mut Fields<'a>, status: &'a [u8]) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-#[inline]
-pub(super) fn short<'a>(text: &'a [u8], home: &Home<'_>, marks: &mut u32) -> &'a [u8] {
-    let kept = proto::cut(text, home.bounds.limits.name_bytes_max);
-    if kept.len() < text.len() {
-        *marks |= mark::TRUNCATED;
-    }
-    kept
 }
 
 fn status_code(text: &[u8]) -> u16 {

@@ -266,7 +266,8 @@ impl Transcoder<'_> {
 // An id from hex. Whatever is not hex of whole bytes becomes bytes of a wrong length, so that its
 // item is refused and not the request.
 fn id(text: &str, width: usize) -> Vec<u8> {
-    let digits: Option<Vec<u8>> = text.bytes().map(|byte| char::from(byte).to_digit(16).map(|digit| digit as u8)).collect();
+    let digits: Option<Vec<u8>> =
+        text.bytes().map(|byte| char::from(byte).to_digit(16).map(|digit| digit as u8)).collect();
     match digits {
         Some(digits) if digits.len().is_multiple_of(2) => {
             digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()

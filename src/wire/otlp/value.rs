@@ -380,11 +380,7 @@ fn merge_map(pairs: &mut Vec<(String, Value)>, content: &[u8], bounds: &mut Boun
 ///
 /// # Errors
 /// As [`merge_value`].
-pub(super) fn merge_pair<'a>(
-    key_value: &'a [u8],
-    bounds: &mut Bounds,
-    depth: u32,
-) -> Result<(&'a [u8], Value), Fault> {
+pub(super) fn merge_pair<'a>(key_value: &'a [u8], bounds: &mut Bounds, depth: u32) -> Result<(&'a [u8], Value), Fault> {
     let mut cursor = Cursor::new(key_value);
     let mut name: &[u8] = b"";
     let mut value = Value::Empty;

@@ -34,7 +34,8 @@ fn logs(records: serde_json::Value) -> Decoded {
 // A valid span with these members in addition.
 fn span(members: serde_json::Value) -> serde_json::Value {
     let start = RECEIVED_NS.to_string();
-    let mut span = json!({"traceId": TRACE_ID, "spanId": SPAN_ID, "startTimeUnixNano": start, "endTimeUnixNano": start});
+    let mut span =
+        json!({"traceId": TRACE_ID, "spanId": SPAN_ID, "startTimeUnixNano": start, "endTimeUnixNano": start});
     for (key, value) in members.as_object().unwrap() {
         span[key] = value.clone();
     }
@@ -54,7 +55,12 @@ fn attribute(key: &str, value: serde_json::Value) -> serde_json::Value {
 #[test]
 fn empty_requests() {
     let json = [
-        "{}", " { } ", "\u{feff}{}", "{\"resourceSpans\":[]}", "{\"resourceSpans\":null}", "{\"resourceSpans\":[{}]}",
+        "{}",
+        " { } ",
+        "\u{feff}{}",
+        "{\"resourceSpans\":[]}",
+        "{\"resourceSpans\":null}",
+        "{\"resourceSpans\":[{}]}",
         "{\"resourceSpans\":[null]}",
         "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"ghost\"}}]}}]}",
         "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"ghost\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"s\"}}]}]}",
@@ -213,7 +219,10 @@ fn log_times() {
         assert_eq!((rows.time[0], rows.marks[0]), (stands_at as i64, marks | mark::NO_BODY), "{time} {observed}");
         assert_eq!((rows.sent_time(0), rows.observed[0]), (time, observed));
         batch.quarantine_days(&batch.days());
-        assert_eq!((batch.logs.sent_time(0), batch.logs.observed[0], batch.logs.time[0]), (time, observed, RECEIVED_NS));
+        assert_eq!(
+            (batch.logs.sent_time(0), batch.logs.observed[0], batch.logs.time[0]),
+            (time, observed, RECEIVED_NS)
+        );
     }
 }
 
@@ -236,10 +245,14 @@ fn json_values() {
         (json!({"bytesValue": "-_8"}), "BytesValue([251, 255])"),
         (json!({"bytesValue": ""}), "BytesValue([])"),
         (json!({"arrayValue": {}}), "ArrayValue(ArrayValue { values: [] })"),
-        (json!({"arrayValue": {"values": [{}, null]}}),
-            "ArrayValue(ArrayValue { values: [AnyValue { value: None }, AnyValue { value: None }] })"),
-        (json!({"kvlistValue": {"values": [{"key": "k"}]}}),
-            "KvlistValue(KeyValueList { values: [KeyValue { key: \"k\", value: Some(AnyValue { value: None }), key_strindex: 0 }] })"),
+        (
+            json!({"arrayValue": {"values": [{}, null]}}),
+            "ArrayValue(ArrayValue { values: [AnyValue { value: None }, AnyValue { value: None }] })",
+        ),
+        (
+            json!({"kvlistValue": {"values": [{"key": "k"}]}}),
+            "KvlistValue(KeyValueList { values: [KeyValue { key: \"k\", value: Some(AnyValue { value: None }), key_strindex: 0 }] })",
+        ),
         (json!({"intValue": 2, "stringValue": "a"}), "StringValue(\"a\")"),
     ];
     for (value, expected) in cases {
@@ -279,7 +292,10 @@ fn json_refusals() {
         (at("\"startTimeUnixNano\":1e400"), "spans[1].startTimeUnixNano"),
         (at("\"flags\":4294967296"), "spans[1].flags"),
         (at("\"attributes\":{}"), "spans[1].attributes: an array"),
-        (at("\"attributes\":[{\"key\":\"k\",\"value\":{\"doubleValue\":1e400}}]"), "attributes[0].value.doubleValue: a double"),
+        (
+            at("\"attributes\":[{\"key\":\"k\",\"value\":{\"doubleValue\":1e400}}]"),
+            "attributes[0].value.doubleValue: a double",
+        ),
         (at("\"attributes\":[{\"key\":\"k\",\"value\":{\"boolValue\":1}}]"), "value.boolValue: true or false"),
         (at("\"attributes\":[{\"key\":\"k\",\"value\":{\"bytesValue\":\"%\"}}]"), "value.bytesValue: base64"),
         (at("\"events\":[{\"name\":\"a\"},{\"name\":[]}]"), "spans[1].events[1].name: a string"),
@@ -328,7 +344,9 @@ fn protobuf_refusals() {
 fn depth() {
     let deep = |open: &str, close: &str, levels: usize| {
         let value = open.repeat(levels) + "{\"intValue\":1}" + &close.repeat(levels);
-        let attribute = format!("{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{{\"traceId\":\"{TRACE_ID}\",\"spanId\":\"{SPAN_ID}\",\"attributes\":[{{\"key\":\"k\",\"value\":{value}}}]}}]}}]}}]}}");
+        let attribute = format!(
+            "{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{{\"traceId\":\"{TRACE_ID}\",\"spanId\":\"{SPAN_ID}\",\"attributes\":[{{\"key\":\"k\",\"value\":{value}}}]}}]}}]}}]}}"
+        );
         let body = format!("{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"body\":{value}}}]}}]}}]}}");
         [(Protocol::OtlpTracesJson, attribute), (Protocol::OtlpLogsJson, body)]
     };
@@ -398,14 +416,24 @@ fn limits() {
     let string = |text: &str| json!({"stringValue": text});
     check(json!({"name": "ééé"}), mark::TRUNCATED, Reason::ValueTruncated, "name: \"éé\"");
     check(json!({"traceState": "abcdef"}), mark::TRUNCATED, Reason::ValueTruncated, "trace_state: \"abcde\"");
-    check(json!({"status": {"message": "123456789"}}), mark::TRUNCATED, Reason::ValueTruncated, "message: \"12345678\"");
+    check(
+        json!({"status": {"message": "123456789"}}),
+        mark::TRUNCATED,
+        Reason::ValueTruncated,
+        "message: \"12345678\"",
+    );
     check(
         json!({"attributes": [attribute("k", string("1234567é"))]}),
         mark::TRUNCATED,
         Reason::ValueTruncated,
         "StringValue(\"1234567\")",
     );
-    check(json!({"attributes": [attribute("keykey", string("v"))]}), mark::TRUNCATED, Reason::ValueTruncated, "\"keyke\"");
+    check(
+        json!({"attributes": [attribute("keykey", string("v"))]}),
+        mark::TRUNCATED,
+        Reason::ValueTruncated,
+        "\"keyke\"",
+    );
     check(
         json!({"attributes": [attribute("k", json!({"bytesValue": "AAECAwQFBgcICQ=="}))]}),
         mark::TRUNCATED,
@@ -440,13 +468,35 @@ fn limits() {
     );
     let link = json!({"traceId": TRACE_ID, "spanId": SPAN_ID, "attributes": [attribute("k", string("v"))]});
     check(json!({"links": [link, link, link]}), mark::TRIMMED, Reason::LinksDropped, "dropped_links_count: 2");
-    check(json!({"events": [{"attributes": three}]}), mark::TRIMMED, Reason::AttributesDropped, "dropped_attributes_count: 1");
+    check(
+        json!({"events": [{"attributes": three}]}),
+        mark::TRIMMED,
+        Reason::AttributesDropped,
+        "dropped_attributes_count: 1",
+    );
     check(
         json!({"links": [{"traceId": "abcd", "spanId": SPAN_ID}]}),
         mark::INVALID_IDS,
         Reason::LinkUnlinked,
         "links: [Link { trace_id: [], span_id: [183,",
     );
+    // What is cut from a resource or scope marks every row of theirs, and none of others.
+    let group = |name: &str, scope: &str| {
+        let attributes = json!([attribute("service.name", string(name))]);
+        let spans = json!([span(json!({})), span(json!({}))]);
+        json!({"resource": {"attributes": attributes}, "scopeSpans": [{"scope": {"name": scope}, "spans": spans}]})
+    };
+    let groups = [group("shop", "s"), group("a long name", "s"), group("shop", "a long name"), group("shop", "s")];
+    let body = json!({"resourceSpans": groups}).to_string();
+    let decoded = decode_with(Protocol::OtlpTracesJson, body, &Limits { name_bytes_max: 12, ..limits }).unwrap();
+    let cut = mark::TRUNCATED;
+    assert_eq!(decoded.batch.spans.marks, [0, 0, cut, cut, 0, 0, 0, 0]);
+    let body = json!({"resourceSpans": [group("shop", "a long scope name"), group("shop", "s")]}).to_string();
+    let decoded = decode_with(Protocol::OtlpTracesJson, body, &Limits { name_bytes_max: 12, ..limits }).unwrap();
+    assert_eq!(decoded.batch.spans.marks, [cut, cut, 0, 0]);
+    assert_eq!(reasons(&decoded), [(Reason::ValueTruncated, 2)]);
+    assert_eq!(decoded.batch.resources.len(), 1, "equal neighbours are one resource");
+
     // An attribute that is left out must be readable all the same.
     let broken = b"\x0a\x1d\x12\x1b\x12\x19\x4a\x05\x0a\x01a\x12\x00\x4a\x05\x0a\x01b\x12\x00\x4a\x09\x0a\x01\xff\x12\x04\x0a\x02bb";
     let error = decode_with(Protocol::OtlpTracesProto, broken, &limits).unwrap_err();

@@ -119,6 +119,7 @@ proptest! {
     fn garbage(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}:,\"a-zA-Z0-9\\\\. ]{0,80}") {
         crate::fuzz::decode_any(&bytes);
         crate::fuzz::decode_any(text.as_bytes());
+        crate::fuzz::decompress_any(&bytes);
     }
 }
 

@@ -22,13 +22,38 @@ pub(super) struct Random {
 }
 
 const TEXTS: [&str; 14] = [
-    "", "a", "GET /x/{id}", "0", "é€😀", "\u{0}\u{1f}\"\\/\u{7f}", "NaN", "true", "{\"a\":1}", "[", "line\nbreak\ttab", "\u{2028}",
+    "",
+    "a",
+    "GET /x/{id}",
+    "0",
+    "é€😀",
+    "\u{0}\u{1f}\"\\/\u{7f}",
+    "NaN",
+    "true",
+    "{\"a\":1}",
+    "[",
+    "line\nbreak\ttab",
+    "\u{2028}",
     "a longer text that does not fit into any small buffer: 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789",
     "'; DROP TABLE otel_traces; --",
 ];
 const KEYS: [&str; 16] = [
-    "", "service.name", "service.version", "service.instance.id", "host.name", "http.route", "http.response.status_code",
-    "http.status_code", "db.system", "peer.service", "server.address", "messaging.destination.name", "k", "k", "key.é", "another.key.of.some.length",
+    "",
+    "service.name",
+    "service.version",
+    "service.instance.id",
+    "host.name",
+    "http.route",
+    "http.response.status_code",
+    "http.status_code",
+    "db.system",
+    "peer.service",
+    "server.address",
+    "messaging.destination.name",
+    "k",
+    "k",
+    "key.é",
+    "another.key.of.some.length",
 ];
 
 impl Random {
@@ -76,8 +101,20 @@ impl Random {
     fn double(&mut self) -> f64 {
         let bits = f64::from_bits(self.next());
         let any = if bits.is_finite() { bits } else { 0.5 };
-        let picked =
-            self.pick(&[0.0, -0.0, 1.0, -1.5, 1e300, 5e-324, 0.1, 1e16, 123456789.0, f64::INFINITY, f64::NEG_INFINITY, any]);
+        let picked = self.pick(&[
+            0.0,
+            -0.0,
+            1.0,
+            -1.5,
+            1e300,
+            5e-324,
+            0.1,
+            1e16,
+            123456789.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            any,
+        ]);
         if self.plain && (picked.is_infinite() || picked == 0.0) { 2.5 } else { picked }
     }
 
@@ -561,7 +598,11 @@ fn json_value(cursor: &mut Cursor<'_>, kind: Kind, random: &mut Random) -> Strin
         Kind::Fixed32 => quoted(cursor.fixed32().unwrap().to_string(), random),
         Kind::Fixed64 => {
             let number = cursor.fixed64().unwrap();
-            let text = if number % 1000 == 0 && random.chance(3) { format!("{}.0e3", number / 1000) } else { number.to_string() };
+            let text = if number.is_multiple_of(1000) && random.chance(3) {
+                format!("{}.0e3", number / 1000)
+            } else {
+                number.to_string()
+            };
             quoted(text, random)
         }
         Kind::Sfixed64 => quoted((cursor.fixed64().unwrap() as i64).to_string(), random),
