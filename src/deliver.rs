@@ -3,6 +3,7 @@
 //! that ClickHouse refuses for good is found by halving and set aside as a dead letter. While
 //! ClickHouse is away, everything here waits, and the lanes stop reading.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -236,8 +237,9 @@ impl Delivery {
     async fn seal_again(&self, old: &Seal, parts: &[(Point, Point)]) -> Vec<(Seal, Block)> {
         let mut renewed = Vec::new();
         for &(from, to) in parts {
-            let Some((block, rows)) = self.rebuild(old, from, to).await else { continue };
+            let (block, rows) = self.read_again(old, from, to, rebuild).await;
             if rows == 0 {
+                warn!(?from, ?to, "rows of a batch are no longer in the journal");
                 continue;
             }
             let batch = BatchId::new(self.writer, self.sequence.fetch_add(1, Ordering::Relaxed)).0;
@@ -249,25 +251,8 @@ impl Delivery {
             }
             renewed.push((seal, block));
         }
-        self.journal.confirm(old.batch);
-        self.waterline.settled(old.batch);
+        self.confirm(old);
         renewed
-    }
-
-    /// Reads rows `from` to `to` of the seal's lane from the journal again.
-    async fn rebuild(&self, seal: &Seal, from: Point, to: Point) -> Option<(Block, u32)> {
-        let lane = LaneKey::parse(seal.table, &seal.partition)?;
-        let journal = self.journal.clone();
-        let rules = self.rules.clone();
-        let rebuilt = tokio::task::spawn_blocking(move || rebuild(&journal, &rules, &lane, from, to)).await;
-        match rebuilt {
-            Ok(Ok(rebuilt)) => Some(rebuilt),
-            Ok(Err(reason)) => {
-                error!(%reason, "rows cannot be read again from the journal");
-                None
-            }
-            Err(_) => None,
-        }
     }
 
     async fn halve(&self, seal: &Seal, refused: SealedBlock, reason: &str) {
@@ -275,37 +260,41 @@ impl Delivery {
             return self.bury(seal, &refused, reason).await;
         }
         drop(refused);
-        let Some(parts) = self.halves(seal).await else { return };
-        for (seal, block) in self.seal_again(seal, &parts).await {
+        let middle = seal.rows / 2;
+        let find = move |journal: &Journal<Payload>, rules: &Rules, lane: &LaneKey, from, to| {
+            middle_of(journal, rules, lane, from, to, middle)
+        };
+        let halves = match self.read_again(seal, seal.from, seal.to, find).await {
+            Some((last_of_first, first_of_second)) => vec![(seal.from, last_of_first), (first_of_second, seal.to)],
+            None => vec![(seal.from, seal.to)],
+        };
+        for (seal, block) in self.seal_again(seal, &halves).await {
             self.insert(seal, block).await;
         }
     }
 
-    // The two halves of a seal's rows as ranges of points.
-    async fn halves(&self, seal: &Seal) -> Option<Vec<(Point, Point)>> {
-        let lane = LaneKey::parse(seal.table, &seal.partition)?;
-        let journal = self.journal.clone();
-        let rules = self.rules.clone();
-        let (from, to, middle) = (seal.from, seal.to, seal.rows / 2);
-        let found = tokio::task::spawn_blocking(move || {
-            let mut seen = 0;
-            let mut cut = None;
-            let mut last = from;
-            walk(&journal, &rules, &lane, from, to, |lsn, _, rows| {
-                for row in rows {
-                    if seen == middle {
-                        cut = Some((last, (lsn, row)));
-                    }
-                    last = (lsn, row);
-                    seen += 1;
-                }
-            })
-            .map(|()| cut)
-        })
-        .await;
-        match found {
-            Ok(Ok(Some((last_of_first, first_of_second)))) => Some(vec![(from, last_of_first), (first_of_second, to)]),
-            _ => None,
+    // Reads rows of the seal's lane from the journal on a blocking thread, as often as it takes: to give
+    // up would be to lose them.
+    async fn read_again<T, F>(&self, seal: &Seal, from: Point, to: Point, read: F) -> T
+    where
+        T: Send + 'static,
+        F: Fn(&Journal<Payload>, &Rules, &LaneKey, Point, Point) -> std::io::Result<T> + Clone + Send + 'static,
+    {
+        let mut pause = PAUSE.0;
+        loop {
+            let (journal, rules, read) = (self.journal.clone(), self.rules.clone(), read.clone());
+            let lane = LaneKey::parse(seal.table, &seal.partition);
+            let outcome = tokio::task::spawn_blocking(move || match lane {
+                Some(lane) => read(&journal, &rules, &lane, from, to),
+                None => Err(std::io::Error::other("the seal names a lane that this version does not know")),
+            });
+            match outcome.await {
+                Ok(Ok(found)) => return found,
+                Ok(Err(error)) => error!(%error, "rows cannot be read again from the journal; trying again"),
+                Err(error) => error!(%error, "reading rows again from the journal was cut off; trying again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
         }
     }
 
@@ -346,24 +335,21 @@ impl Delivery {
     }
 }
 
-/// Visits the rows of a lane between two points, frame by frame.
+/// Visits the rows of a lane between two points, frame by frame. What is damaged or cannot be decoded is
+/// passed over: the reader and the lanes have told of it.
 fn walk(
     journal: &Journal<Payload>,
     rules: &Rules,
     lane: &LaneKey,
-    from: Point,
-    to: Point,
-    mut visit: impl FnMut(journal::Lsn, &model::Batch, std::ops::Range<u32>),
-) -> Result<(), String> {
+    (from, to): (Point, Point),
+    mut visit: impl FnMut(journal::Lsn, &model::Batch, Range<u32>),
+) -> std::io::Result<()> {
     for entry in journal.reader(from.0) {
-        let (lsn, header, body) = match entry.map_err(|error| error.to_string())? {
-            Entry::Frame { lsn, header, body } => (lsn, header, body),
-            Entry::Damaged(_) => continue,
-        };
+        let Entry::Frame { lsn, header, body } = entry? else { continue };
         if lsn > to.0 {
             break;
         }
-        let decoded = decode::frame(&header, &body, rules).map_err(|error| error.to_string())?;
+        let Ok(decoded) = decode::frame(&header, &body, rules) else { continue };
         for (key, ranges) in store::lanes(&decoded.batch) {
             if key != *lane {
                 continue;
@@ -380,18 +366,41 @@ fn walk(
     Ok(())
 }
 
+/// The block of a lane's rows between two points.
 fn rebuild(
     journal: &Journal<Payload>,
     rules: &Rules,
     lane: &LaneKey,
     from: Point,
     to: Point,
-) -> Result<(Block, u32), String> {
+) -> std::io::Result<(Block, u32)> {
     let mut block = Block::new(lane.table);
     let mut count = 0;
-    walk(journal, rules, lane, from, to, |_, batch, rows| {
+    walk(journal, rules, lane, (from, to), |_, batch, rows| {
         count += rows.end - rows.start;
         block.append(batch, rows);
     })?;
     Ok((block, count))
+}
+
+/// The last row of the first half and the first row of the second.
+fn middle_of(
+    journal: &Journal<Payload>,
+    rules: &Rules,
+    lane: &LaneKey,
+    from: Point,
+    to: Point,
+    middle: u32,
+) -> std::io::Result<Option<(Point, Point)>> {
+    let (mut seen, mut last, mut cut) = (0, from, None);
+    walk(journal, rules, lane, (from, to), |lsn, _, rows| {
+        for row in rows {
+            if seen == middle {
+                cut = Some((last, (lsn, row)));
+            }
+            last = (lsn, row);
+            seen += 1;
+        }
+    })?;
+    Ok(cut)
 }

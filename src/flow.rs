@@ -78,10 +78,11 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     };
     journal.metrics().register(&mut registry);
     let books = Arc::new(Books::new(recovery.totals));
-    let plan = recover::plan(&journal, &recovery, &books);
-    let waterline = Arc::new(Waterline::new(plan.next, plan.unread_items));
+    let plan = recover::plan(&recovery);
+    let waterline = Arc::new(Waterline::new(plan.next));
+    recover::count_accepted(&journal, &books);
     let _ = arrivals.set((Arc::clone(&waterline), Arc::clone(&books)));
-    report_recovery(&recovery, plan.parcels.len());
+    report_recovery(&recovery, plan.unsettled.len());
 
     // The store: the engine's child process or a remote server; both may come and go.
     let place = storage::open(&config, &mut registry)?;
@@ -102,10 +103,16 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         sequence: AtomicU64::new(DELIVERY_SEQUENCE),
         marker: tokio::sync::Mutex::new(None),
     });
-    for parcel in plan.parcels {
-        waterline.sent(&parcel.seal, 0);
-        let _ = to_delivery.send(parcel);
+    for seal in plan.unsettled {
+        waterline.sent(&seal, 0);
+        let _ = to_delivery.send(recover::parcel(seal));
     }
+    plan.confirmed.iter().for_each(|seal| waterline.sent(seal, 0));
+    if !plan.confirmed.is_empty() {
+        tokio::spawn(recover::verify(plan.confirmed, store.clone(), Arc::clone(&waterline), to_delivery.clone()));
+    }
+    let counting = (journal.clone(), Arc::clone(&waterline), plan.next, recovery.next_lsn);
+    tokio::task::spawn_blocking(move || recover::count_unread(&counting.0, counting.2, counting.3, &counting.1));
     let mut delivered = tokio::spawn(delivery.run(parcels, config.storage.inserts_in_flight));
 
     // Lanes: durable frames to blocks. A thread of their own: the work is all copying.

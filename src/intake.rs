@@ -99,6 +99,21 @@ impl Intake for Door {
 
 impl Door {
     async fn settle(&self, arrival: Arrival) -> Result<Receipt, Error> {
+        let wait_stored = arrival.wait_stored;
+        let receipt = self.keep_once(arrival).await?;
+        // After the books are closed on the request: it is kept, whether or not it is stored in time.
+        if wait_stored {
+            let last = self.0.journal.usage().next_lsn.saturating_sub(1);
+            tell(&self.0.lanes, Message::Cut);
+            if !self.0.waterline.reach(last, WAIT_STORED_MAX).await {
+                let why = "the data is kept, but was not stored within the time a sender may wait";
+                return Err(Error::new(Code::DeadlineExceeded, why));
+            }
+        }
+        Ok(receipt)
+    }
+
+    async fn keep_once(&self, arrival: Arrival) -> Result<Receipt, Error> {
         let Some(resends) = self.0.resends.as_ref().filter(|_| may_be_resent(&arrival)) else {
             return self.keep(arrival, 0).await.map(|(receipt, _)| receipt);
         };
@@ -124,7 +139,7 @@ impl Door {
 
     // Decode, append, wait for the disk. Also says whether every row had a time of its own.
     async fn keep(&self, arrival: Arrival, hash: u128) -> Result<(Receipt, bool), Error> {
-        let Arrival { protocol, encoding, body, plain, envelope, mut permit, wait_stored } = arrival;
+        let Arrival { protocol, encoding, body, plain, envelope, mut permit, wait_stored: _ } = arrival;
         let (Decoded { batch, account }, days) = self.decode(protocol, plain, envelope.clone()).await?;
         let items = batch.items();
         let timed = has_own_times(&batch);
@@ -158,20 +173,11 @@ impl Door {
             Ok(ticket) => ticket.await,
             Err(error) => Err(error),
         };
-        let lsn = appended.map_err(|error| match error {
+        appended.map_err(|error| match error {
             AppendError::TooLarge { .. } => Error::new(Code::TooLarge, error.to_string()),
             error => self.overloaded(&envelope, protocol, items, &error.to_string()),
         })?;
         self.0.books.count(&envelope, &account);
-        if wait_stored {
-            tell(&self.0.lanes, Message::Cut);
-            if !self.0.waterline.reach(lsn, WAIT_STORED_MAX).await {
-                return Err(Error::new(
-                    Code::DeadlineExceeded,
-                    "the data is kept, but was not stored within the time a sender may wait",
-                ));
-            }
-        }
         Ok((Receipt { account, items, repeated: false }, timed))
     }
 

@@ -3,12 +3,24 @@
 //! inserted again under an old token.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use journal::{Entry, Journal, Lsn, Recovery, Seal};
+use model::{BatchId, Table};
+use store::Store;
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{info, warn};
 
 use crate::books::Books;
 use crate::lanes::{Parcel, Payload};
 use crate::ranges::{Coverage, Point, remainder};
+use crate::waterline::Waterline;
+
+/// Batches that are looked up with one question.
+const LOOK_UP: usize = 200;
+/// Pause after ClickHouse could not say.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The plan of a start.
 pub(crate) struct Plan {
@@ -16,46 +28,98 @@ pub(crate) struct Plan {
     pub next: Lsn,
     /// What sealed blocks cover from there on.
     pub coverage: Coverage,
-    /// Blocks to verify, and to insert again under a new id when ClickHouse has lost them.
-    pub parcels: Vec<Parcel>,
-    /// Items in frames from `next` on.
-    pub unread_items: [u64; 3],
+    /// Blocks that may or may not be in ClickHouse.
+    pub unsettled: Vec<Seal>,
+    /// Blocks that were confirmed, to be verified after an unclean stop: ClickHouse's machine may have
+    /// lost what it had said it had.
+    pub confirmed: Vec<Seal>,
 }
 
-/// Draws up the plan, and counts frames that became durable after the counters were last written.
-pub(crate) fn plan(journal: &Journal<Payload>, recovery: &Recovery, books: &Books) -> Plan {
+/// Draws up the plan.
+pub(crate) fn plan(recovery: &Recovery) -> Plan {
     let mut coverage = Coverage::default();
     let mut newer: HashMap<(u8, Box<str>), Vec<(Point, Point)>> = HashMap::new();
-    let mut parcels = Vec::new();
+    let (mut unsettled, mut confirmed) = (Vec::new(), Vec::new());
     // Newest first: what a newer seal took over, an older one no longer answers for.
-    for (seal, confirmed) in recovery.seals.iter().rev() {
+    for (seal, is_confirmed) in recovery.seals.iter().rev() {
         coverage.add(seal);
         let lane = newer.entry((seal.table, seal.partition.clone())).or_default();
         let left = remainder((seal.from, seal.to), lane);
         lane.push((seal.from, seal.to));
-        if !confirmed || !recovery.clean {
-            parcels.extend(left.into_iter().map(|(from, to)| parcel(seal, from, to)));
+        let seals = left.into_iter().map(|(from, to)| Seal { from, to, ..seal.clone() });
+        match is_confirmed {
+            false => unsettled.extend(seals),
+            true if !recovery.clean => confirmed.extend(seals),
+            true => {}
         }
     }
-    parcels.reverse();
-    let unread_items = count(journal, recovery, books);
-    Plan { next: recovery.low_water, coverage, parcels, unread_items }
+    unsettled.reverse();
+    Plan { next: recovery.low_water, coverage, unsettled, confirmed }
 }
 
-fn parcel(seal: &Seal, from: Point, to: Point) -> Parcel {
-    let seal = Seal { from, to, ..seal.clone() };
+/// Counts frames that became durable after the counters were last written, before new ones come.
+pub(crate) fn count_accepted(journal: &Journal<Payload>, books: &Books) {
+    for entry in journal.reader(books.counted_lsn() + 1) {
+        if let Ok(Entry::Frame { lsn, header, .. }) = entry {
+            books.accepted(lsn, header.items);
+        }
+    }
+}
+
+/// Counts what the lanes have to read of earlier lives. Reads the backlog, so it runs beside the start.
+pub(crate) fn count_unread(journal: &Journal<Payload>, from: Lsn, before: Lsn, waterline: &Waterline) {
+    for entry in journal.reader(from) {
+        match entry {
+            Ok(Entry::Frame { lsn, header, .. }) if lsn < before => waterline.arrived(header.items),
+            Ok(Entry::Damaged(_)) => {}
+            _ => break,
+        }
+    }
+}
+
+/// A block of an earlier life, as delivery takes it.
+pub(crate) fn parcel(seal: Seal) -> Parcel {
     Parcel { seal, block: None, sealed: None, verify: true }
 }
 
-fn count(journal: &Journal<Payload>, recovery: &Recovery, books: &Books) -> [u64; 3] {
-    let mut unread = [0; 3];
-    let from = recovery.low_water.min(books.counted_lsn() + 1).max(1);
-    for entry in journal.reader(from) {
-        let Ok(Entry::Frame { lsn, header, .. }) = entry else { continue };
-        books.accepted(lsn, header.items);
-        if lsn >= recovery.low_water {
-            (0..3).for_each(|at| unread[at] += u64::from(header.items[at]));
+/// Asks ClickHouse for confirmed batches, many at a time, and sends those that are gone to delivery.
+pub(crate) async fn verify(
+    seals: Vec<Seal>,
+    store: Store,
+    waterline: Arc<Waterline>,
+    parcels: UnboundedSender<Parcel>,
+) {
+    let total = seals.len();
+    let mut by_table: HashMap<u8, Vec<Seal>> = HashMap::new();
+    for seal in seals {
+        by_table.entry(seal.table).or_default().push(seal);
+    }
+    let mut gone = 0;
+    for (table, seals) in by_table {
+        let Some(table) = Table::from_number(table) else { continue };
+        for some in seals.chunks(LOOK_UP) {
+            let ids: Vec<BatchId> = some.iter().map(|seal| BatchId(seal.batch)).collect();
+            let from_ns = some.iter().map(|seal| seal.min_time_ns).min().unwrap_or_default();
+            let to_ns = some.iter().map(|seal| seal.max_time_ns).max().unwrap_or_default();
+            let present = loop {
+                match store.present(table, &ids, (from_ns, to_ns)).await {
+                    Ok(present) => break present,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            };
+            for seal in some {
+                if present.contains(&BatchId(seal.batch)) {
+                    waterline.settled(seal.batch);
+                } else {
+                    gone += 1;
+                    // Delivery looks again before it inserts.
+                    let _ = parcels.send(parcel(seal.clone()));
+                }
+            }
         }
     }
-    unread
+    match gone {
+        0 => info!(batches = total, "ClickHouse has every batch of the last life"),
+        _ => warn!(batches = total, gone, "ClickHouse had lost batches that it had confirmed; they are inserted again"),
+    }
 }

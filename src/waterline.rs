@@ -22,8 +22,8 @@ struct State {
     sent: BTreeMap<u128, Sent>,
     /// Items in open blocks, by signal.
     open_items: [u64; 3],
-    /// Items in frames that the lanes have not read yet, by signal.
-    unread_items: [u64; 3],
+    /// Items in frames that the lanes have not read yet, by signal; short by what a start has not counted yet.
+    unread_items: [i64; 3],
 }
 
 struct Sent {
@@ -33,9 +33,9 @@ struct Sent {
 }
 
 impl Waterline {
-    /// A waterline at `low`, with the items of the frames from there on.
-    pub(crate) fn new(low: Lsn, unread_items: [u64; 3]) -> Waterline {
-        let state = State { lanes_low: low, sent: BTreeMap::new(), open_items: [0; 3], unread_items };
+    /// A waterline at `low`.
+    pub(crate) fn new(low: Lsn) -> Waterline {
+        let state = State { lanes_low: low, sent: BTreeMap::new(), open_items: [0; 3], unread_items: [0; 3] };
         Waterline { state: Mutex::new(state), level: watch::Sender::new(low) }
     }
 
@@ -64,13 +64,13 @@ impl Waterline {
     /// Notes items that became durable and wait for the lanes.
     pub(crate) fn arrived(&self, items: [u32; 3]) {
         let mut state = self.lock();
-        (0..3).for_each(|at| state.unread_items[at] += u64::from(items[at]));
+        (0..3).for_each(|at| state.unread_items[at] += i64::from(items[at]));
     }
 
     /// Notes items that the lanes have read.
     pub(crate) fn read(&self, items: [u32; 3]) {
         let mut state = self.lock();
-        (0..3).for_each(|at| state.unread_items[at] = state.unread_items[at].saturating_sub(u64::from(items[at])));
+        (0..3).for_each(|at| state.unread_items[at] -= i64::from(items[at]));
     }
 
     /// Every frame below this is stored.
@@ -83,7 +83,7 @@ impl Waterline {
         let state = self.lock();
         let mut pending = [0; 3];
         for (at, total) in pending.iter_mut().enumerate() {
-            *total = state.unread_items[at]
+            *total = state.unread_items[at].max(0) as u64
                 + state.open_items[at]
                 + state.sent.values().map(|sent| sent.items[at]).sum::<u64>();
         }
