@@ -20,7 +20,9 @@ const GROUP: u64 = fields(&[1, 2, 3]);
 const FREE_BYTES: u64 = 64 << 20;
 /// Bytes of columns per byte of body above which a request is refused. Honest items come with ids,
 /// times and text; only lists of (nearly) empty messages get near this.
-const EXPANSION_MAX: u64 = 16;
+const EXPANSION_MAX: u64 = 8;
+/// Rows and bytes that are reserved ahead at most; above them growth by doubling is cheap enough.
+const RESERVE_MAX: (usize, usize) = (16 * 1024, 16 << 20);
 /// What a pair takes beside its bytes.
 const PAIR_BYTES: u64 = 12;
 
@@ -208,7 +210,8 @@ impl<'a> Home<'a> {
         self.scope = None;
         self.at[2] = 0;
         // As far as the items could honestly fit into their bytes.
-        sink.reserve(layout.children.min(group.len() / 32 + 1), group.len());
+        let items = layout.children.min(group.len() / 32 + 1);
+        sink.reserve(items.min(RESERVE_MAX.0), group.len().min(RESERVE_MAX.1));
         for item in layout.children() {
             sink.item(self, item)?;
             self.at[2] += 1;

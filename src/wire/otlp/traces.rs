@@ -303,9 +303,9 @@ impl<'a> Sink<'a> for Traces<'a> {
         let span = self.read(home, item)?;
         match Ids::of(&span) {
             Ok(ids) => self.close(home, span, ids, item),
-            Err((reason, what)) => {
+            Err((reason, field, id)) => {
                 self.spans.roll_back();
-                home.count(reason, || what);
+                home.count(reason, || wrong_id(field, id));
                 Ok(())
             }
         }
@@ -328,18 +328,18 @@ struct Ids {
 
 impl Ids {
     #[inline]
-    fn of(span: &Fields<'_>) -> Result<Ids, (Reason, String)> {
+    fn of<'a>(span: &Fields<'a>) -> Result<Ids, (Reason, &'static str, &'a [u8])> {
         let trace_id = span.trace_id.try_into().unwrap_or_default();
         let span_id = span.span_id.try_into().unwrap_or_default();
         let parent_span_id = span.parent_span_id.try_into().unwrap_or_default();
         if trace_id == [0; 16] {
-            return Err((Reason::InvalidTraceId, wrong_id("trace_id", span.trace_id)));
+            return Err((Reason::InvalidTraceId, "trace_id", span.trace_id));
         }
         if span_id == [0; 8] {
-            return Err((Reason::InvalidSpanId, wrong_id("span_id", span.span_id)));
+            return Err((Reason::InvalidSpanId, "span_id", span.span_id));
         }
         if malformed(span.parent_span_id, 8) {
-            return Err((Reason::InvalidSpanId, wrong_id("parent_span_id", span.parent_span_id)));
+            return Err((Reason::InvalidSpanId, "parent_span_id", span.parent_span_id));
         }
         Ok(Ids { trace_id, span_id, parent_span_id })
     }
