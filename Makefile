@@ -5,29 +5,38 @@ CARGO ?= cargo
 NPM ?= npm
 ARGS ?=
 
+# Where cargo builds; its programs are run from here, because `cargo run` would build them a second time
+# with other features.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*')
 
-.PHONY: setup build run test test-clients lint bench bench-peers fault-test fuzz clean-ui
+.PHONY: setup build run test test-rust test-clients lint bench bench-peers fault-test fuzz
 
 ## Install what building, running and testing need (idempotent; works offline once packages are cached)
-setup: ui/dist/index.html
-	$(CARGO) fetch --locked || $(CARGO) fetch --locked --offline
-	$(CARGO) run --locked --quiet -- engine install
+setup: build tests/clients/.ready
+	"$(TARGET)/release/hypocenter" engine install
 
 ## target/release/hypocenter
 build: ui/dist/index.html
 	$(CARGO) build --release --locked
 
-## Build, install the engine, start with zero configuration
+## Build, install the engine, start with zero configuration; ARGS="--listen 0.0.0.0" passes arguments
 run: build
-	$(CARGO) run --release --locked --quiet -- engine install
-	exec $(CARGO) run --release --locked --quiet -- $(ARGS)
+	"$(TARGET)/release/hypocenter" engine install
+	exec "$(TARGET)/release/hypocenter" $(ARGS)
 
-## All tests: Rust rooms, the program over its real protocols, the UI
-test: setup tests/clients/.ready
+## All tests: the UI, the rooms, the program over its real protocols, a short round of faults
+test: ui/dist/index.html tests/clients/.ready
 	cd ui && $(NPM) test
+	$(MAKE) test-rust
+
+TESTS := --locked --workspace --lib --bins --tests
+
+test-rust:
+	$(CARGO) test $(TESTS) --no-run
+	"$(TARGET)/debug/hypocenter" engine install
 	mkdir -p target
-	$(CARGO) test --locked --workspace --lib --bins --tests 2>&1 | tee target/test.log
+	$(CARGO) test $(TESTS) 2>&1 | tee target/test.log
 	@awk '/^test result:/ { p += $$4; f += $$6 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' target/test.log
 
 lint:

@@ -269,7 +269,7 @@ fn report_recovery(recovery: &journal::Recovery, parcels: usize) {
     for damage in &recovery.damage {
         warn!(?damage, "the journal is damaged; the rest of it is kept");
     }
-    if !recovery.clean || parcels > 0 {
+    if recovery.next_lsn > 1 && (!recovery.clean || parcels > 0) {
         info!(clean = recovery.clean, from = recovery.low_water, to_verify = parcels, "going on from the journal");
     }
 }

@@ -124,8 +124,8 @@ impl fmt::Debug for Permit {
 impl Collector for Budget {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let gauges = [
-            ("memory_budget_used_bytes", "Bytes taken by requests in flight.", self.used()),
-            ("memory_budget_max_bytes", "Bytes that requests in flight may take in all.", self.max()),
+            ("memory_budget_used_bytes", "Bytes taken by requests in flight", self.used()),
+            ("memory_budget_max_bytes", "Bytes that requests in flight may take in all", self.max()),
         ];
         for (name, help, bytes) in gauges {
             let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));

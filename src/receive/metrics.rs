@@ -91,20 +91,20 @@ impl Metrics {
     pub fn new(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let m = metrics.clone();
-        registry.register("receive_requests", "Requests by door, signal and outcome.", m.requests);
-        registry.register("receive_requests_in_flight", "Requests that are not answered yet.", m.in_flight);
-        registry.register("receive_body_bytes", "Bytes of request bodies as received.", m.body_bytes);
-        registry.register("receive_plain_bytes", "Bytes of request bodies after decompression.", m.plain_bytes);
+        registry.register("receive_requests", "Requests by door, signal and outcome", m.requests);
+        registry.register("receive_requests_in_flight", "Requests that are not answered yet", m.in_flight);
+        registry.register("receive_body_bytes", "Bytes of request bodies as received", m.body_bytes);
+        registry.register("receive_plain_bytes", "Bytes of request bodies after decompression", m.plain_bytes);
         registry.register_with_unit(
             "receive_answer",
-            "Time from the head of an accepted request to its answer.",
+            "Time from the head of an accepted request to its answer",
             Unit::Seconds,
             m.answer_seconds,
         );
-        registry.register("receive_items_accepted", "Spans, log records and points accepted.", m.accepted);
-        registry.register("receive_items_refused", "Items refused within accepted requests.", m.refused);
-        registry.register("receive_items_altered", "Items accepted, but not as sent.", m.altered);
-        registry.register("receive_requests_repeated", "Requests that had been accepted before.", m.repeated);
+        registry.register("receive_items_accepted", "Spans, log records and points accepted", m.accepted);
+        registry.register("receive_items_refused", "Items refused within accepted requests", m.refused);
+        registry.register("receive_items_altered", "Items accepted, but not as sent", m.altered);
+        registry.register("receive_requests_repeated", "Requests that had been accepted before", m.repeated);
         metrics
     }
 

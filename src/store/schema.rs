@@ -7,7 +7,7 @@ use std::time::Duration;
 use clickhouse::{Client, Row};
 use model::{ColumnDef, Table};
 use serde::Deserialize;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::access::ServerInfo;
 use crate::config::Config;
@@ -220,6 +220,8 @@ impl Application<'_> {
         }
         let change = wanted.as_ref().map_or_else(|| "REMOVE TTL".to_owned(), |ttl| format!("MODIFY TTL {ttl}"));
         match self.change(table, &change).await? {
+            // A table just made has none yet: nothing changed for anybody.
+            Ok(()) if found.is_none() => debug!(table = table.def().name, change, "the retention was set"),
             Ok(()) => info!(table = table.def().name, change, "the retention was changed"),
             Err(reason) => warn!(table = table.def().name, %reason, "the retention cannot be changed"),
         }
