@@ -6,6 +6,8 @@ import { join } from "node:path";
 
 export const chromium = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => p && existsSync(p));
 
+const CALL_MS_MAX = 40_000;
+
 export async function launch({ width = 1440, height = 900, dark = false } = {}) {
   const profile = mkdtempSync(join(tmpdir(), "hypocenter-ui-"));
   const child = spawn(chromium, ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars=false", "--no-first-run", "--disable-dev-shm-usage", "--remote-debugging-pipe", `--user-data-dir=${profile}`, `--window-size=${width},${height}`, "about:blank"], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
@@ -19,16 +21,28 @@ export async function launch({ width = 1440, height = 900, dark = false } = {}) 
     for (const part of parts) {
       const message = JSON.parse(part);
       if (message.id) {
-        const { resolve, reject } = waiting.get(message.id);
+        const call = waiting.get(message.id);
         waiting.delete(message.id);
-        if (message.error) reject(new Error(message.error.message));
-        else resolve(message.result);
+        if (message.error) call?.reject(new Error(message.error.message));
+        else call?.resolve(message.result);
       } else for (const listen of listeners) listen(message);
     }
   });
+  let gone = false;
+  const lost = () => {
+    gone = true;
+    for (const { reject } of waiting.values()) reject(new Error("the browser is gone"));
+    waiting.clear();
+  };
+  child.once("exit", lost);
+  child.once("error", lost);
+  for (const pipe of [child.stdio[3], child.stdio[4]]) pipe.on("error", lost);
   const send = (method, params = {}, sessionId) => new Promise((resolve, reject) => {
+    if (gone) return void reject(new Error("the browser is gone"));
     const id = ++last;
-    waiting.set(id, { resolve, reject });
+    // No call takes this long but one that is lost: nothing may wait for ever.
+    const timer = setTimeout(() => reject(new Error(`no answer to ${method}`)), CALL_MS_MAX);
+    waiting.set(id, { resolve: (v) => (clearTimeout(timer), resolve(v)), reject: (e) => (clearTimeout(timer), reject(e)) });
     child.stdio[3].write(`${JSON.stringify({ id, method, params, ...(sessionId ? { sessionId } : {}) })}\0`);
   });
 

@@ -29,7 +29,9 @@ const slow = await mock("--scenario", "slow");
 
 let passed = 0;
 async function check(name, run, { dark = false, width = 1440, faults = [] } = {}) {
-  const b = await launch({ dark, width, height: 900 });
+  // A busy machine sometimes kills a browser at its start; once more is fair, for ever is not.
+  const open = () => launch({ dark, width, height: 900 });
+  const b = await open().catch(open);
   try {
     await run(b);
     const unexpected = b.faults.filter((f) => !faults.some((known) => f.includes(known)));
@@ -55,20 +57,21 @@ try {
   await check("traces: list, keys, filter, back", async (b) => {
     await b.open(`${full}traces`);
     await b.until("document.querySelectorAll('a.trace-row').length === 100");
-    assert.ok((await b.run(ink(".scatter canvas"))) > 500);
+    await b.until(`${ink(".scatter canvas")} > 500`);
     await b.key("j");
     await b.key("j");
-    assert.equal(await b.run("document.querySelector('.trace-row.at').id"), "trace-1");
+    await b.until("document.querySelector('.trace-row.at')?.id === 'trace-1'");
     await b.key("e");
     await b.until("location.search.includes('status=error')");
     await b.run("history.back()");
     await b.until("!location.search.includes('status')");
-    await b.until("document.querySelectorAll('a.trace-row').length === 100");
+    await b.until("document.querySelectorAll('a.trace-row').length === 100 && !document.querySelector('.busy')");
     await b.key("m");
     await b.until("document.querySelectorAll('a.trace-row').length === 200");
     await b.key("?");
-    assert.ok(await b.run("document.querySelector('dialog').open"));
+    await b.until("document.querySelector('dialog').open");
     await b.key("Escape");
+    await b.until("!document.querySelector('dialog').open");
     await b.key("Enter");
     await b.until("location.pathname.startsWith('/deep/prefix/trace/')");
   });
@@ -88,8 +91,7 @@ try {
   await check("request: rows, choice, details, link", async (b) => {
     await b.open(`${full}trace/${TRACE}01`);
     await b.until("document.querySelector('.wf-scroll canvas')?.height > 300");
-    await b.sleep(300);
-    assert.ok((await b.run(ink(".wf-scroll canvas"))) > 3000);
+    await b.until(`${ink(".wf-scroll canvas")} > 3000`);
     await b.key("e");
     await b.key("Enter");
     await b.until("document.querySelector('.details .message')");
@@ -132,8 +134,7 @@ try {
     await b.until("document.querySelector('.wf-scroll canvas')?.height > 300", 30_000);
     const shown = Math.round(await b.run("performance.now()"));
     await b.run("document.querySelector('.wf-scroll').scrollTop = 1e7");
-    await b.sleep(200);
-    assert.ok((await b.run(ink(".wf-scroll canvas"))) > 3000, "the end of the list is drawn");
+    await b.until(`document.querySelector(".wf-scroll").scrollTop > 1e6 && ${ink(".wf-scroll canvas")} > 3000`);
     assert.ok((await b.run("document.querySelector('.wf-scroll canvas').height")) < 2000, "the canvas is as large as the screen, not as the list");
     assert.ok((await b.run("document.querySelectorAll('*').length")) < 900, "few elements");
     const timed = async (expression) => Math.round(await b.run(`(async () => { const t = performance.now(); ${expression}; await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame); return performance.now() - t; })()`));
@@ -160,7 +161,7 @@ try {
     await b.key("/");
     await b.type("payment");
     await b.key("Enter");
-    await b.until("location.search.includes('query=payment') && document.querySelector('.log mark')");
+    await b.until("location.search.includes('query=payment') && document.querySelector('.log mark') && !document.querySelector('.lines.busy')");
     await b.run("document.activeElement.blur()");
     await b.key("j");
     await b.key("Enter");

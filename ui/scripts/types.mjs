@@ -52,7 +52,7 @@ export function generate(openapi) {
 }
 
 if (process.argv[1]?.endsWith("types.mjs")) {
-  const places = ["../openapi.json", "../../schemas/openapi.json"].map((p) => fileURLToPath(new URL(p, import.meta.url)));
+  const places = ["../openapi.json"].map((p) => fileURLToPath(new URL(p, import.meta.url)));
   const source = places.find(existsSync);
   const target = fileURLToPath(new URL("../src/api/types.gen.ts", import.meta.url));
   if (!source) {
