@@ -1,10 +1,11 @@
 //! Metric points (opentelemetry/proto/metrics/v1/metrics.proto) into columns, kind by kind. A metric
 //! is described once, when its first point comes; a metric without points leaves no trace.
 
-use model::metrics::{Descriptors, ExponentialHistograms, Histograms, Points, Summaries};
+use model::metrics::{Descriptors, Histograms, Points};
 use model::{Batch, Metrics, Reason, Signal, mark};
 
 use super::attributes::{Attributes, NO_ROLE};
+use super::points::{Number, exponential_point, histogram_point, number_point, summary_point};
 use super::shared::{Home, Sink, cut, occurrences};
 use super::time;
 use super::traces::malformed;
@@ -12,12 +13,6 @@ use super::value;
 use crate::proto::{Cursor, Fault, fields};
 
 const METRIC: u64 = fields(&[1, 2, 3, 5, 7, 9, 10, 11, 12]);
-const NUMBER: u64 = fields(&[2, 3, 4, 5, 6, 7, 8]);
-const HISTOGRAM: u64 = fields(&[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-const EXPONENTIAL: u64 = fields(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
-const BUCKETS: u64 = fields(&[1, 2]);
-const SUMMARY: u64 = fields(&[2, 3, 4, 5, 6, 7, 8]);
-const QUANTILE: u64 = fields(&[1, 2]);
 const EXEMPLAR: u64 = fields(&[2, 3, 4, 5, 6, 7]);
 
 const POINT_ROW_BYTES: u64 = 200;
@@ -60,7 +55,7 @@ pub(super) struct Measures<'a> {
 
 /// Attribute writers of one kind; their key numbers belong to its columns. Made when first needed.
 #[derive(Default)]
-struct Writers<'a> {
+pub(super) struct Writers<'a> {
     points: Option<Attributes<'a>>,
     exemplars: Option<Attributes<'a>>,
     metadata: Option<Attributes<'a>>,
@@ -71,7 +66,7 @@ fn ready<'w, 'a>(writer: &'w mut Option<Attributes<'a>>) -> &'w mut Attributes<'
 }
 
 /// A metric while its points are read.
-struct Metric<'a> {
+pub(super) struct Metric<'a> {
     item: &'a [u8],
     name: &'a [u8],
     description: &'a [u8],
@@ -85,20 +80,20 @@ struct Metric<'a> {
 
 /// What points of all kinds have.
 #[derive(Default)]
-struct Common {
-    start: u64,
-    sent: u64,
-    flags: u32,
-    marks: u32,
+pub(super) struct Common {
+    pub(super) start: u64,
+    pub(super) sent: u64,
+    pub(super) flags: u32,
+    pub(super) marks: u32,
     exemplar_ids_malformed: bool,
 }
 
 /// Where a point goes: the common columns of its kind and their writers.
-struct Row<'r, 'a> {
-    points: &'r mut Points,
-    writers: &'r mut Writers<'a>,
-    home: &'r mut Home<'a>,
-    common: Common,
+pub(super) struct Row<'r, 'a> {
+    pub(super) points: &'r mut Points,
+    pub(super) writers: &'r mut Writers<'a>,
+    pub(super) home: &'r mut Home<'a>,
+    pub(super) common: Common,
 }
 
 impl<'a> Sink<'a> for Measures<'a> {
@@ -256,15 +251,15 @@ impl<'a> Measures<'a> {
 }
 
 impl<'a> Row<'_, 'a> {
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         ready(&mut self.writers.points).begin();
     }
 
-    fn attribute(&mut self, pair: &'a [u8]) -> Result<(), Fault> {
+    pub(super) fn attribute(&mut self, pair: &'a [u8]) -> Result<(), Fault> {
         ready(&mut self.writers.points).push(&mut self.points.attributes, pair, &mut self.home.bounds)
     }
 
-    fn exemplar(&mut self, exemplar: &'a [u8]) -> Result<(), Fault> {
+    pub(super) fn exemplar(&mut self, exemplar: &'a [u8]) -> Result<(), Fault> {
         let rows = &mut self.points.exemplars;
         let writer = ready(&mut self.writers.exemplars);
         let (mut trace_id, mut span_id): (&[u8], &[u8]) = (b"", b"");
@@ -297,7 +292,7 @@ impl<'a> Row<'_, 'a> {
         Ok(())
     }
 
-    fn close(self, metric: &mut Metric<'a>, point: &[u8]) -> Result<(), Fault> {
+    pub(super) fn close(self, metric: &mut Metric<'a>, point: &[u8]) -> Result<(), Fault> {
         let Row { points, writers, home, mut common } = self;
         let (resource, scope) = home.numbers()?;
         common.marks |= home.shared_marks();
@@ -341,231 +336,4 @@ fn count_cuts(home: &mut Home<'_>, marks: u32) {
     if marks & mark::TRIMMED != 0 {
         home.count(Reason::AttributesDropped, || "more attributes than the limit".to_owned());
     }
-}
-
-/// A number that may be sent in two types, or not at all.
-enum Number {
-    None,
-    Double(f64),
-    Int(i64),
-}
-
-impl Number {
-    // As double, as integer, and which of them was sent.
-    fn columns(&self) -> (f64, i64, u8) {
-        match self {
-            Number::Double(value) => (*value, 0, 0),
-            Number::Int(value) => (*value as f64, *value, 1),
-            Number::None => (0.0, 0, 2),
-        }
-    }
-}
-
-fn number_point<'a>(
-    row: &mut Row<'_, 'a>,
-    values: &mut Vec<f64>,
-    integers: &mut Vec<i64>,
-    point: &'a [u8],
-) -> Result<(), Fault> {
-    let mut value = Number::None;
-    row.begin();
-    let mut cursor = Cursor::new(point);
-    while !cursor.is_empty() {
-        match cursor.key()? {
-            0x11 => row.common.start = cursor.fixed64()?,
-            0x19 => row.common.sent = cursor.fixed64()?,
-            0x21 => value = Number::Double(f64::from_bits(cursor.fixed64()?)),
-            0x2a => row.exemplar(cursor.bytes()?)?,
-            0x31 => value = Number::Int(cursor.fixed64()? as i64),
-            0x3a => row.attribute(cursor.bytes()?)?,
-            0x40 => row.common.flags = cursor.varint()? as u32,
-            key => cursor.skip_unknown(key, NUMBER)?,
-        }
-    }
-    let (double, int, kind) = value.columns();
-    row.common.marks |= [0, mark::INTEGER, mark::NO_VALUE][usize::from(kind)];
-    values.push(double);
-    integers.push(int);
-    Ok(())
-}
-
-/// The single numbers of a histogram point.
-#[derive(Default)]
-struct Statistics {
-    count: u64,
-    sum: f64,
-    min: f64,
-    max: f64,
-}
-
-impl Statistics {
-    fn sum(&mut self, marks: &mut u32, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-        *marks |= mark::HAS_SUM;
-        self.sum = f64::from_bits(cursor.fixed64()?);
-        Ok(())
-    }
-
-    fn min(&mut self, marks: &mut u32, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-        *marks |= mark::HAS_MIN;
-        self.min = f64::from_bits(cursor.fixed64()?);
-        Ok(())
-    }
-
-    fn max(&mut self, marks: &mut u32, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
-        *marks |= mark::HAS_MAX;
-        self.max = f64::from_bits(cursor.fixed64()?);
-        Ok(())
-    }
-}
-
-fn histogram_point<'a>(
-    row: &mut Row<'_, 'a>,
-    counts: &mut Vec<u64>,
-    bounds: &mut Vec<f64>,
-    point: &'a [u8],
-) -> Result<Statistics, Fault> {
-    let mut read = Statistics::default();
-    row.begin();
-    let mut cursor = Cursor::new(point);
-    while !cursor.is_empty() {
-        match cursor.key()? {
-            0x11 => row.common.start = cursor.fixed64()?,
-            0x19 => row.common.sent = cursor.fixed64()?,
-            0x21 => read.count = cursor.fixed64()?,
-            0x29 => read.sum(&mut row.common.marks, &mut cursor)?,
-            0x31 => counts.push(cursor.fixed64()?),
-            0x32 => packed(cursor.bytes()?, Cursor::fixed64, |count| counts.push(count))?,
-            0x39 => bounds.push(f64::from_bits(cursor.fixed64()?)),
-            0x3a => packed(cursor.bytes()?, Cursor::fixed64, |bits| bounds.push(f64::from_bits(bits)))?,
-            0x42 => row.exemplar(cursor.bytes()?)?,
-            0x4a => row.attribute(cursor.bytes()?)?,
-            0x50 => row.common.flags = cursor.varint()? as u32,
-            0x59 => read.min(&mut row.common.marks, &mut cursor)?,
-            0x61 => read.max(&mut row.common.marks, &mut cursor)?,
-            key => cursor.skip_unknown(key, HISTOGRAM)?,
-        }
-    }
-    Ok(read)
-}
-
-fn exponential_point<'a>(
-    rows: &mut ExponentialHistograms,
-    writers: &mut Writers<'a>,
-    home: &mut Home<'a>,
-    metric: &mut Metric<'a>,
-    point: &'a [u8],
-) -> Result<(), Fault> {
-    let mut row = Row { points: &mut rows.points, writers, home, common: Common::default() };
-    let mut read = Statistics::default();
-    let (mut scale, mut zero_count, mut zero_threshold) = (0, 0, 0.0);
-    let (mut positive_offset, mut negative_offset) = (0, 0);
-    row.begin();
-    let mut cursor = Cursor::new(point);
-    while !cursor.is_empty() {
-        match cursor.key()? {
-            0x0a => row.attribute(cursor.bytes()?)?,
-            0x11 => row.common.start = cursor.fixed64()?,
-            0x19 => row.common.sent = cursor.fixed64()?,
-            0x21 => read.count = cursor.fixed64()?,
-            0x29 => read.sum(&mut row.common.marks, &mut cursor)?,
-            0x30 => scale = zigzag(cursor.varint()?),
-            0x39 => zero_count = cursor.fixed64()?,
-            0x42 => buckets(cursor.bytes()?, &mut positive_offset, &mut rows.positive_counts)?,
-            0x4a => buckets(cursor.bytes()?, &mut negative_offset, &mut rows.negative_counts)?,
-            0x50 => row.common.flags = cursor.varint()? as u32,
-            0x5a => row.exemplar(cursor.bytes()?)?,
-            0x61 => read.min(&mut row.common.marks, &mut cursor)?,
-            0x69 => read.max(&mut row.common.marks, &mut cursor)?,
-            0x71 => zero_threshold = f64::from_bits(cursor.fixed64()?),
-            key => cursor.skip_unknown(key, EXPONENTIAL)?,
-        }
-    }
-    rows.count.push(read.count);
-    rows.sum.push(read.sum);
-    rows.min.push(read.min);
-    rows.max.push(read.max);
-    rows.scale.push(scale);
-    rows.zero_count.push(zero_count);
-    rows.zero_threshold.push(zero_threshold);
-    rows.positive_offset.push(positive_offset);
-    rows.positive_ends.push(rows.positive_counts.len() as u32);
-    rows.negative_offset.push(negative_offset);
-    rows.negative_ends.push(rows.negative_counts.len() as u32);
-    row.close(metric, point)
-}
-
-fn buckets(message: &[u8], offset: &mut i32, counts: &mut Vec<u64>) -> Result<(), Fault> {
-    let mut cursor = Cursor::new(message);
-    while !cursor.is_empty() {
-        match cursor.key()? {
-            0x08 => *offset = zigzag(cursor.varint()?),
-            0x10 => counts.push(cursor.varint()?),
-            0x12 => packed(cursor.bytes()?, Cursor::varint, |count| counts.push(count))?,
-            key => cursor.skip_unknown(key, BUCKETS)?,
-        }
-    }
-    Ok(())
-}
-
-fn summary_point<'a>(
-    rows: &mut Summaries,
-    writers: &mut Writers<'a>,
-    home: &mut Home<'a>,
-    metric: &mut Metric<'a>,
-    point: &'a [u8],
-) -> Result<(), Fault> {
-    let mut row = Row { points: &mut rows.points, writers, home, common: Common::default() };
-    let (mut count, mut sum) = (0, 0.0);
-    row.begin();
-    let mut cursor = Cursor::new(point);
-    while !cursor.is_empty() {
-        match cursor.key()? {
-            0x11 => row.common.start = cursor.fixed64()?,
-            0x19 => row.common.sent = cursor.fixed64()?,
-            0x21 => count = cursor.fixed64()?,
-            0x29 => sum = f64::from_bits(cursor.fixed64()?),
-            0x32 => {
-                let (quantile, value) = quantile(cursor.bytes()?)?;
-                rows.quantiles.push(quantile);
-                rows.values.push(value);
-            }
-            0x3a => row.attribute(cursor.bytes()?)?,
-            0x40 => row.common.flags = cursor.varint()? as u32,
-            key => cursor.skip_unknown(key, SUMMARY)?,
-        }
-    }
-    rows.count.push(count);
-    rows.sum.push(sum);
-    rows.quantile_ends.push(rows.quantiles.len() as u32);
-    row.close(metric, point)
-}
-
-fn quantile(message: &[u8]) -> Result<(f64, f64), Fault> {
-    let (mut quantile, mut value) = (0.0, 0.0);
-    let mut cursor = Cursor::new(message);
-    while !cursor.is_empty() {
-        match cursor.key()? {
-            0x09 => quantile = f64::from_bits(cursor.fixed64()?),
-            0x11 => value = f64::from_bits(cursor.fixed64()?),
-            key => cursor.skip_unknown(key, QUANTILE)?,
-        }
-    }
-    Ok((quantile, value))
-}
-
-fn packed<'a>(
-    bytes: &'a [u8],
-    read: fn(&mut Cursor<'a>) -> Result<u64, Fault>,
-    mut push: impl FnMut(u64),
-) -> Result<(), Fault> {
-    let mut cursor = Cursor::new(bytes);
-    while !cursor.is_empty() {
-        push(read(&mut cursor)?);
-    }
-    Ok(())
-}
-
-fn zigzag(value: u64) -> i32 {
-    let value = value as u32;
-    (value >> 1) as i32 ^ -((value & 1) as i32)
 }

@@ -8,6 +8,8 @@ mod logs;
 mod memo;
 mod metrics;
 mod path;
+mod points;
+mod resource;
 mod schema;
 mod shared;
 #[cfg(test)]
