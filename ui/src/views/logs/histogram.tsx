@@ -20,15 +20,15 @@ const WIDE_MS = 60 * 86_400_000;
 
 interface Shown { buckets: HistogramBucket[]; fromMs: number; toMs: number; stepMs: number }
 
-/** A window of years ("any time") is asked twice: once for where the lines are, once for those days alone. */
-async function load(filter: LogFilter, window: { fromMs: number; toMs: number }, signal: AbortSignal, again = 2): Promise<Shown> {
+/** A window of years ("any time") is asked again and finer, for the part where the lines are, until they fill it. */
+async function load(filter: LogFilter, window: { fromMs: number; toMs: number }, signal: AbortSignal, again = window.toMs - window.fromMs > WIDE_MS ? 4 : 0): Promise<Shown> {
   const step = histogramStep(window.toMs - window.fromMs, BARS);
   const answer = await getHistogram(filter, step.text, signal);
   const stepMs = Number(answer.step_ns) / 1e6 || step.ms;
   const filled = answer.buckets.filter((b) => bucketTotal(b) > 0);
   const first = filled[0];
   const last = filled[filled.length - 1];
-  if (again > 0 && first && last && window.toMs - window.fromMs > WIDE_MS) {
+  if (again > 0 && first && last) {
     const fit = { fromMs: Math.max(window.fromMs, nsToMs(first.time_ns)), toMs: Math.min(window.toMs, nsToMs(last.time_ns) + stepMs) };
     if (fit.toMs - fit.fromMs < (window.toMs - window.fromMs) / 4) return load({ ...filter, from: isoTime(fit.fromMs), to: isoTime(fit.toMs) }, fit, signal, again - 1);
   }
