@@ -320,9 +320,9 @@ impl Connection {
         Ok(raw)
     }
 
-    /// Runs a statement that the engine cannot stream (DDL, SET, USE, KILL, INSERT … SELECT) and
-    /// returns its small output. Never for anything that can be streamed: the output escapes
-    /// every memory limit.
+    /// Runs a statement that the engine cannot stream (DDL, SET, USE, KILL, INSERT … SELECT), or
+    /// whose format it must not, and returns its output. The output escapes every memory limit, so
+    /// a SELECT runs so only with a cap on its result, and after an error its connection must go.
     pub(crate) fn command(
         &mut self,
         sql: &[u8],

@@ -26,6 +26,7 @@ mod run;
 mod server;
 mod session;
 mod statement;
+mod stitch;
 mod supervise;
 
 pub use caps::Caps;

@@ -2,7 +2,8 @@
 //!
 //! Runs on a lane's thread and may block. Speaks to the HTTP side through [`Event`]s only. The
 //! fences of design section 4 are kept here: insert data only through the insert stream, selects
-//! only streamed, no connection used again after an error in mid-output.
+//! streamed (but for formats that are one document), no connection used again after an error in
+//! mid-output.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ use crate::reader;
 use crate::request::Ask;
 use crate::session::{Kept, Taken};
 use crate::statement::{Statement, split};
+use crate::stitch::{Stitch, WHOLE_BYTES_MAX, Way};
 
 /// What a running request tells the HTTP side.
 pub(crate) enum Event {
@@ -290,6 +292,11 @@ fn insert(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Resul
 }
 
 fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result<Progress, Stop> {
+    let array_of_rows = work.ask.settings.iter().any(|(name, value)| name == "output_format_json_array_of_rows" && value != "0");
+    let way = Way::of(format, array_of_rows);
+    if way == Way::Whole {
+        bound_whole(&mut work.ask.settings);
+    }
     let mut open = Open::new(work)?;
     if work.user == User::Reader {
         let core = work.core.clone();
@@ -299,6 +306,14 @@ fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result
     let mut begun = false;
     let result = (|| {
         let mut total = Progress::default();
+        if way == Way::Whole {
+            // A materialised answer that fails may leave its bytes behind.
+            begun = true;
+            let output = open.kept.connection.command(sql, format, &work.ask.params)?;
+            out.pieces(output.bytes())?;
+            return Ok(output.progress());
+        }
+        let mut stitch = Stitch::new(way);
         let mut select = match open.kept.connection.start(sql, format, &work.ask.params)? {
             Output::Stream(select) => select,
             Output::Whole(output) => {
@@ -309,7 +324,8 @@ fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result
         while let Some(chunk) = select.next()? {
             begun = true;
             add(&mut total, chunk.progress());
-            out.pieces(chunk.bytes())?;
+            let joined = stitch.cut(chunk.bytes()).ok_or_else(|| Failure::new(1001, "STD_EXCEPTION", "a block of the answer lacks its header"))?;
+            out.pieces(joined)?;
         }
         Ok::<_, Stop>(total)
     })();
@@ -322,6 +338,14 @@ fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result
     };
     open.close(work, ended_clean);
     result
+}
+
+/// A whole answer lies in memory outside the engine's limits, so its result is bounded.
+fn bound_whole(settings: &mut Vec<(String, String)>) {
+    let asked = settings.iter().rev().find(|(name, _)| name == "max_result_bytes").and_then(|(_, value)| value.parse().ok());
+    let bound = asked.filter(|asked: &u64| *asked > 0).map_or(WHOLE_BYTES_MAX, |asked| asked.min(WHOLE_BYTES_MAX));
+    settings.retain(|(name, _)| name != "max_result_bytes");
+    settings.push(("max_result_bytes".to_owned(), bound.to_string()));
 }
 
 fn add(total: &mut Progress, more: Progress) {

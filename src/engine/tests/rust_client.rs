@@ -90,3 +90,18 @@ fn the_crate_works() {
     }
     engine.stop();
 }
+
+// Scenario: a typed answer of many blocks, read through the crate.
+// Guarantee: every row arrives once, whatever the engine's blocks were.
+#[test]
+fn typed_answers_of_many_blocks() {
+    let mut engine = Engine::start();
+    let client = client(&engine);
+    engine.runtime.block_on(async {
+        let sql = "SELECT number AS n, 'name' AS name, [('k', toString(number))]::Map(String, String) AS tags FROM numbers(200000) UNION ALL SELECT number, 'x', map() FROM numbers(7)";
+        let rows = client.query(sql).with_setting("max_block_size", "10000").fetch_all::<Event>().await.unwrap();
+        assert_eq!(rows.len(), 200_007);
+        assert_eq!(rows.iter().map(|row| row.n).sum::<u64>(), 199_999 * 100_000 + 21);
+    });
+    engine.stop();
+}
