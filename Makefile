@@ -39,6 +39,12 @@ test-rust:
 	$(CARGO) test $(TESTS) 2>&1 | tee target/test.log
 	@awk '/^test result:/ { p += $$4; f += $$6 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' target/test.log
 
+## Every fault test in full length (an hour and more): kills, hangs, full disks, damaged files, hostile input
+fault-test:
+	$(CARGO) test --locked --test fault --no-run
+	"$(TARGET)/debug/hypocenter" engine install
+	HYPOCENTER_FAULT=full $(CARGO) test --locked --test fault -- $(ARGS)
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
