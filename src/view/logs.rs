@@ -59,7 +59,7 @@ pub struct LogLine {
     /// Observed time as sent; 0 when absent.
     #[schema(value_type = String)]
     pub observed_time_ns: Ns,
-    /// The time as sent, where `time_ns` is not it.
+    /// The time as sent, where `time_ns` is not it; 0 when none was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub original_time_ns: Option<Ns>,
@@ -210,7 +210,7 @@ fn line(row: LogRow, gathered: &mut Gathered, typed: bool) -> LogLine {
     LogLine {
         time_ns: row.time_ns.into(),
         observed_time_ns: row.observed_ns.into(),
-        original_time_ns: (row.original_ns != 0).then(|| row.original_ns.into()),
+        original_time_ns: (row.original_ns != 0 || row.marks & mark::NO_TIME != 0).then(|| row.original_ns.into()),
         service: row.service,
         severity: row.severity_text,
         severity_number: row.severity_number,

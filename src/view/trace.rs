@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use model::kind::{SPAN_KINDS, STATUS_CODES};
+use model::spans::{sent_end, sent_start};
 use model::{SpanId, mark};
 use serde::Serialize;
 use store::questions::logs::{LogSearch, search};
@@ -108,11 +109,11 @@ pub struct Span {
     /// Duration.
     #[schema(value_type = String)]
     pub duration_ns: Ns,
-    /// The start as sent, where `start_ns` is not it.
+    /// The start as sent, where `start_ns` is not it; 0 when none was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub original_start_ns: Option<Ns>,
-    /// The end as sent, where start and duration do not give it.
+    /// The end as sent, where start and duration do not give it; 0 when none was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub original_end_ns: Option<Ns>,
@@ -527,7 +528,9 @@ impl Found {
     }
 
     fn span(&self, row: usize, node: &Node, detail: DetailRow, gathered: &mut Gathered, typed: bool) -> Span {
-        let some_ns = |ns: u64| (ns != 0).then(|| ns.into());
+        let sent_start = sent_start(node.start_ns, detail.original_start_ns, detail.marks);
+        let sent_end = sent_end(node.start_ns, node.duration_ns, detail.original_end_ns, detail.marks);
+        let end = (node.start_ns as u64).wrapping_add(node.duration_ns);
         Span {
             span_id: id_text(node.span_id),
             parent_span_id: (node.parent_id != 0).then(|| id_text(node.parent_id)),
@@ -537,8 +540,8 @@ impl Found {
             kind: KINDS[usize::from(node.kind)],
             start_ns: node.start_ns.into(),
             duration_ns: node.duration_ns.into(),
-            original_start_ns: some_ns(detail.original_start_ns),
-            original_end_ns: some_ns(detail.original_end_ns),
+            original_start_ns: (sent_start != node.start_ns as u64).then(|| sent_start.into()),
+            original_end_ns: (sent_end != end).then(|| sent_end.into()),
             status: STATUSES[usize::from(node.status)],
             flags: detail.flags,
             weight: detail.weight,
@@ -577,7 +580,8 @@ fn events(detail: &DetailRow, typed: bool) -> Vec<SpanEvent> {
     (0..detail.event_times_ns.len())
         .map(|at| SpanEvent {
             name: detail.event_names[at].clone(),
-            time_ns: detail.event_times_ns[at].into(),
+            // Stored modulo 2^64: what does not fit a signed number comes back as sent.
+            time_ns: (detail.event_times_ns[at] as u64).into(),
             attributes: Attributes::read(&detail.event_attributes[at], text_at(&detail.event_attribute_types, at), typed),
             dropped_attributes_count: detail.event_dropped.get(at).copied().unwrap_or(0),
         })
