@@ -3,8 +3,9 @@
 //! [`DictColumn`] holds each distinct value once and an index per row, as LowCardinality does.
 
 use std::hash::BuildHasher;
+use std::sync::LazyLock;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 /// Strings, back to back, each as LEB128 length and bytes.
@@ -280,9 +281,12 @@ fn length_prefix(out: &mut [u8; 10], mut length: usize) -> usize {
     width + 1
 }
 
-// A fixed seed: dictionaries live for one block and are bounded by it, and replay must be repeatable.
+// Senders choose the keys: a seed of this process's own keeps them from choosing collisions. The order of
+// a dictionary is that of first appearance, so the seed never shows.
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
 fn hash(value: &[u8]) -> u64 {
-    FixedState::with_seed(0x4879_706f).hash_one(value)
+    SEED.hash_one(value)
 }
 
 #[cfg(test)]
