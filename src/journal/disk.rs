@@ -110,15 +110,31 @@ pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Takes the directory's lock; `None` when somebody else holds it. The kernel gives it back when
-/// the returned file is closed, also after `kill -9`.
-pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error.into()),
+/// The directory's lock. The kernel gives it back when the process ends, also after `kill -9`.
+#[derive(Debug)]
+pub(crate) struct DirLock(File);
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a process that is just being started from this one holds a
+        // copy of the file until it executes its program. If this fails, closing has to do.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
+}
+
+/// Takes the directory's lock; `None` when somebody else keeps it. A holder that has just died may
+/// leave it, for the same reason, to a child for some milliseconds: so it is tried for a while.
+pub(crate) fn lock(path: &Path) -> io::Result<Option<DirLock>> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    for _ in 0..25 {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(DirLock(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
 }
 
 /// A read error that concerns these bytes only, unlike, say, too many open files.

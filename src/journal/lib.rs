@@ -26,7 +26,7 @@
 //! Claim: while a frame is retained, every seal that covers it, every confirmation of such a seal,
 //! and every mark or abandon record that decides how the frame is read, is retained too.
 //!
-//! 1. Segments are removed strictly in the order of their numbers: [`Book::take_reclaimable`] looks
+//! 1. Segments are removed strictly in the order of their numbers: the book's `take_reclaimable` looks
 //!    only at the oldest one; the keeper makes each removal durable (unlink, directory flush) before
 //!    the next begins, and refuses to remove what is not the oldest. So at every instant, and after
 //!    a power cut, the segments on disk are a suffix of those ever written.
@@ -135,7 +135,7 @@ struct Inner<P> {
     register: Arc<Register>,
     hash_key: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: std::fs::File,
+    _lock: disk::DirLock,
 }
 
 /// How full the journal is, and how it feels.
