@@ -81,7 +81,7 @@ fn foreign(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads {
         if !host.is_none_or(known) {
-            return Some("this server does not know the name under which it was called; list it in `http.allowed_hosts`");
+            return Some("this server does not know the name under which it was called; list it in `access.allowed_hosts`");
         }
         if let Some(origin) = headers.get(ORIGIN) {
             let from = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
@@ -95,7 +95,7 @@ fn foreign(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
     }
     let browser = headers.contains_key(FETCH_SITE) || headers.contains_key(ORIGIN);
     (config.loopback_only && browser && !host.is_none_or(known))
-        .then_some("this server does not know the name under which it was called; list it in `http.allowed_hosts`")
+        .then_some("this server does not know the name under which it was called; list it in `access.allowed_hosts`")
 }
 
 /// Names that no stranger can point at this machine: loopback names, addresses, and listed ones.

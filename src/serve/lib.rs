@@ -4,6 +4,8 @@
 //! `access`'s outward codes. How the process is doing is told by whoever runs it, through [`Status`].
 //! Knows no SQL, no journal, no engine. Spec: api.md; design section 8.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod answer;
 mod app;
 mod ask;

@@ -57,14 +57,15 @@ fn embedded(path: &str) -> Option<File> {
 pub(crate) fn page(pages: &Pages, path: &str, headers: &HeaderMap) -> Response {
     let name = path.trim_start_matches('/');
     let safe = !name.split('/').any(|part| part == ".." || part.is_empty()) && !name.contains('\\');
-    if safe && name != "index.html" {
-        if let Some(file) = (pages.find)(name) {
-            return asset(name, file, headers);
-        }
+    let is_index = name == "index.html";
+    let file = if safe && !is_index { (pages.find)(name) } else { None };
+    if let Some(file) = file {
+        return asset(name, file, headers);
     }
+    // What is named like a file is one; a service or trace in the UI's own paths may hold a dot too.
     let last = name.rsplit('/').next().unwrap_or_default();
-    let asked = name != "index.html";
-    if asked && name.starts_with("assets/") || asked && (!name.starts_with("trace/") && last.rsplit_once('.').is_some_and(|(_, kind)| mime(kind).is_some())) {
+    let file_like = !name.contains('/') && last.rsplit_once('.').is_some_and(|(_, kind)| mime(kind).is_some());
+    if !is_index && (name.starts_with("assets/") || file_like) {
         return plain(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "not found\n".into());
     }
     let Some(index) = (pages.find)("index.html") else {

@@ -4,6 +4,8 @@
 //! Knows nothing of SQL (that is `store::questions`) and nothing of HTTP (that is `serve`); the time is
 //! a parameter. Spec: api.md; design sections 7 and 8.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod attributes;
 mod critical;
 mod cursor;

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use model::{kind, mark};
 
@@ -188,8 +189,8 @@ impl Carriers {
         for (row, node) in nodes.iter().enumerate() {
             let first = *carriers.first.entry(node.span_id).or_insert(row as u32);
             if first as usize != row {
-                if !carriers.shared.contains_key(&node.span_id) {
-                    carriers.shared.insert(node.span_id, Shared { client: None, server: None, others: 0 });
+                if let Entry::Vacant(unshared) = carriers.shared.entry(node.span_id) {
+                    unshared.insert(Shared { client: None, server: None, others: 0 });
                     carriers.note(first, &nodes[first as usize]);
                 }
                 carriers.note(row as u32, node);

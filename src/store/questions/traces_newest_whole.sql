@@ -8,7 +8,7 @@ WITH
         --[span]
     ) AS matching,
     toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
-    max(began + least(Duration, 4000000000000000000)) - min(began) AS duration_ns,
+    toUInt64(max(began + least(Duration, 4000000000000000000)) - min(began)) AS duration_ns,
     countIf(StatusCode = 'Error') AS errors
 SELECT
     TraceId AS trace_id,

@@ -6,7 +6,7 @@ WITH
         AND (ServiceName = {p0:String})
     ) AS matching,
     toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
-    max(began + least(Duration, 4000000000000000000)) - min(began) AS duration_ns,
+    toUInt64(max(began + least(Duration, 4000000000000000000)) - min(began)) AS duration_ns,
     countIf(StatusCode = 'Error') AS errors
 SELECT
     TraceId AS trace_id,
@@ -52,7 +52,7 @@ SELECT
     toUnixTimestamp64Nano(minIf(Timestamp, matching)) AS key_ns,
     countIf(matching) AS matches,
     toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
-    max(began + least(Duration, 4000000000000000000)) - min(began) AS duration_ns,
+    toUInt64(max(began + least(Duration, 4000000000000000000)) - min(began)) AS duration_ns,
     uniqExact(SpanId, ServiceName, SpanKind, Timestamp, Duration) AS spans,
     uniqExactIf((SpanId, ServiceName, SpanKind, Timestamp, Duration), StatusCode = 'Error') AS errors,
     arraySort(groupUniqArray(toString(ServiceName))) AS services,
