@@ -144,7 +144,7 @@ export interface LogLine {
   marks?: string[];
   /** Observed time as sent; 0 when absent. */
   observed_time_ns: string;
-  /** The time as sent, where `time_ns` is not it. */
+  /** The time as sent, where `time_ns` is not it; 0 when none was sent. */
   original_time_ns?: string | null;
   /** Pattern of the body, 16 hex digits. */
   pattern_id?: string | null;
@@ -296,9 +296,9 @@ export interface Span {
   marks?: string[];
   /** Name. */
   name: string;
-  /** The end as sent, where start and duration do not give it. */
+  /** The end as sent, where start and duration do not give it; 0 when none was sent. */
   original_end_ns?: string | null;
-  /** The start as sent, where `start_ns` is not it. */
+  /** The start as sent, where `start_ns` is not it; 0 when none was sent. */
   original_start_ns?: string | null;
   /** Parent's span id as sent; null for a root. */
   parent_span_id?: string | null;
