@@ -20,12 +20,12 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, status::StatusCode};
 use prost::Message as _;
 
-/// First bytes of every trace id of the workloads; a counter follows.
+/// First bytes of every trace id of the workloads, by which [`Request::stamped`] finds them.
 const STAMP: [u8; 4] = [0xA9, 0x48, 0xF9, 0x50];
 
 /// Which workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Workload {
+pub(crate) enum Workload {
     S,
     M,
     L,
@@ -33,17 +33,17 @@ pub enum Workload {
 }
 
 /// One encoded request with the places of its stamps.
-pub struct Request {
-    pub body: Vec<u8>,
-    pub items: usize,
+pub(crate) struct Request {
+    pub(crate) body: Vec<u8>,
+    pub(crate) items: usize,
     stamps: Vec<usize>,
 }
 
 /// A small deterministic generator (SplitMix64).
-pub struct Rng(pub u64);
+pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -51,17 +51,17 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
-    pub fn chance(&mut self, percent: u64) -> bool {
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }
 
 impl Workload {
-    pub fn parse(name: &str) -> Option<Workload> {
+    pub(crate) fn parse(name: &str) -> Option<Workload> {
         match name.to_ascii_uppercase().trim_start_matches("W-") {
             "S" => Some(Workload::S),
             "M" => Some(Workload::M),
@@ -72,7 +72,7 @@ impl Workload {
     }
 
     /// The gRPC method that takes it.
-    pub fn path(self) -> &'static str {
+    pub(crate) fn path(self) -> &'static str {
         match self {
             Workload::Log => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
             _ => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
@@ -80,12 +80,12 @@ impl Workload {
     }
 
     /// The HTTP path that takes it.
-    pub fn http_path(self) -> &'static str {
+    pub(crate) fn http_path(self) -> &'static str {
         if self == Workload::Log { "/v1/logs" } else { "/v1/traces" }
     }
 
     /// `count` different requests whose events lie shortly before `now_ns`.
-    pub fn requests(self, count: usize, items: usize, now_ns: u64) -> Vec<Request> {
+    pub(crate) fn requests(self, count: usize, items: usize, now_ns: u64) -> Vec<Request> {
         let mut rng = Rng(0x4879_706F_6365_6E74);
         (0..count).map(|number| self.request(&mut rng, number, items, now_ns)).collect()
     }
@@ -105,18 +105,21 @@ impl Workload {
                 ExportLogsServiceRequest { resource_logs: vec![resource_logs(rng, number, items, now_ns)] }.encode_to_vec()
             }
         };
-        let stamps = (0..body.len().saturating_sub(8)).filter(|at| body[*at..*at + 4] == STAMP).map(|at| at + 4).collect();
+        let stamps = (0..body.len().saturating_sub(16)).filter(|at| body[*at..*at + 4] == STAMP).collect();
         let items = if self == Workload::S { items.div_ceil(5).max(1) * 5 } else { items };
         Request { body, items, stamps }
     }
 }
 
 impl Request {
-    /// A copy whose trace ids no other copy has.
-    pub fn stamped(&self, counter: u32) -> Vec<u8> {
+    /// A copy whose trace ids no other copy has; they are spread like random ones.
+    pub(crate) fn stamped(&self, counter: u32) -> Vec<u8> {
         let mut body = self.body.clone();
         for at in &self.stamps {
-            body[*at..*at + 4].copy_from_slice(&counter.to_be_bytes());
+            // Spans of a trace have equal low halves, so they get equal high halves.
+            let low = body[at + 8..at + 16].iter().fold(0, |low, byte| low << 8 | u64::from(*byte));
+            let high = Rng(low ^ u64::from(counter) << 16).next();
+            body[*at..at + 8].copy_from_slice(&high.to_be_bytes());
         }
         body
     }
@@ -228,7 +231,7 @@ fn typical_span(rng: &mut Rng, now_ns: u64, large: bool) -> Span {
     let (name, kind, mut attributes) = match rng.below(3) {
         0 => (format!("GET {route}"), SpanKind::Server, http_attributes(rng, route, failed)),
         1 => ("oteldemo.CartService/GetCart".to_owned(), SpanKind::Client, rpc_attributes(rng)),
-        _ => (format!("SELECT shop.{}", &route[5..9]), SpanKind::Client, db_attributes(rng, route)),
+        _ => (format!("SELECT shop.{}", table_of(route)), SpanKind::Client, db_attributes(rng, route)),
     };
     if large {
         for at in 0..15 {
@@ -290,13 +293,18 @@ fn rpc_attributes(rng: &mut Rng) -> Vec<KeyValue> {
     ]
 }
 
+/// The table that a route reads: its first word after `/api/`.
+fn table_of(route: &str) -> &str {
+    route.split('/').nth(2).unwrap_or(route)
+}
+
 fn db_attributes(rng: &mut Rng, route: &str) -> Vec<KeyValue> {
     vec![
         pair("db.system.name", text("postgresql")),
         pair("db.namespace", text("shop")),
         pair("db.operation.name", text("SELECT")),
-        pair("db.collection.name", text(&route[5..9])),
-        pair("db.query.summary", text(format!("SELECT {}", &route[5..9]))),
+        pair("db.collection.name", text(table_of(route))),
+        pair("db.query.summary", text(format!("SELECT {}", table_of(route)))),
         pair("server.address", text("postgres.shop.svc")),
         pair("server.port", int(5432)),
         pair("db.response.returned_rows", int(rng.below(500) as i64)),
