@@ -25,12 +25,13 @@ run: build
 	"$(TARGET)/release/hypocenter" engine install
 	exec "$(TARGET)/release/hypocenter" $(ARGS)
 
+# Plain `cargo test` also builds the examples, which the rooms' tests start as engines of their own.
 ## All tests: the UI, the rooms, the program over its real protocols, a short round of faults
 test: ui/dist/index.html tests/clients/.ready
 	cd ui && $(NPM) test
 	$(MAKE) test-rust
 
-TESTS := --locked --workspace --lib --bins --tests
+TESTS := --locked --workspace
 
 test-rust:
 	$(CARGO) test $(TESTS) --no-run
