@@ -10,7 +10,7 @@ ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*')
 
-.PHONY: setup build run test test-rust test-clients lint bench bench-peers fault-test fuzz
+.PHONY: setup build run test test-rust test-clients lint bench bench-peers fault-test eval-import fuzz
 
 ## Install what building, running and testing need (idempotent; works offline once packages are cached)
 setup: build tests/clients/.ready
@@ -45,6 +45,11 @@ fault-test:
 	$(CARGO) test --locked --test fault --no-run
 	"$(TARGET)/debug/hypocenter" engine install
 	HYPOCENTER_FAULT=full $(CARGO) test --locked --test fault -- $(ARGS)
+
+## The recordings that DATA names, imported completely: counts equal the files'
+eval-import:
+	test -n "$(DATA)" || { echo "make eval-import DATA=folder with OTLP JSON lines" >&2; exit 1; }
+	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) test --locked --test it evaluation -- --nocapture
 
 lint:
 	$(CARGO) fmt --check

@@ -2,7 +2,14 @@
 //! binary, so that it is linked once.
 
 #![allow(clippy::unwrap_used)]
+// One binary: nothing is reached from outside it.
+#![allow(unreachable_pub)]
 
+mod clients;
+mod import;
+mod large;
+mod limits;
 mod program;
+mod remote;
 mod request;
 mod tidy;

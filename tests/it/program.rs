@@ -31,13 +31,18 @@ pub struct Program {
 pub struct Answer {
     /// Status code.
     pub status: u16,
-    /// Content type, or empty.
-    pub content_type: String,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
     /// Body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
+    /// A header, or empty.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
@@ -65,6 +70,20 @@ impl Program {
 
     /// Starts on an existing data directory.
     pub fn start_in(dir: &Path, arguments: &[&str]) -> Program {
+        let program = Program::spawn(dir, arguments);
+        eventually("ready", || program.get("/ready").status == 200);
+        program
+    }
+
+    /// Starts with a fresh data directory, and leaves it to the caller to ask whether it is ready.
+    pub fn start_unasked(arguments: &[&str]) -> Program {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut program = Program::spawn(temporary.path(), arguments);
+        program._temporary = Some(temporary);
+        program
+    }
+
+    fn spawn(dir: &Path, arguments: &[&str]) -> Program {
         let mut child = command(dir, arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let began = Instant::now();
@@ -83,7 +102,7 @@ impl Program {
         }
         // Keep reading, so that the program never waits for us.
         std::thread::spawn(move || lines.for_each(drop));
-        let program = Program {
+        Program {
             child,
             dir: dir.to_owned(),
             _temporary: None,
@@ -91,9 +110,7 @@ impl Program {
             otlp_grpc: addresses["OTLP/gRPC"].clone(),
             otlp_http: addresses["OTLP/HTTP"].clone(),
             zipkin: addresses["Zipkin"].clone(),
-        };
-        eventually("ready", || program.get("/ready").status == 200);
-        program
+        }
     }
 
     /// GET from the own port.
@@ -116,7 +133,12 @@ impl Program {
 
     /// POST to the Zipkin port; answers when it is stored.
     pub fn send_zipkin(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
-        request("POST", &format!("{}{path}", self.zipkin), &[("content-type", content_type), ("x-hypocenter-wait", "stored")], body)
+        request(
+            "POST",
+            &format!("{}{path}", self.zipkin),
+            &[("content-type", content_type), ("x-hypocenter-wait", "stored")],
+            body,
+        )
     }
 
     /// Waits until everything accepted is stored.
@@ -176,16 +198,22 @@ pub fn command(dir: &Path, arguments: &[&str]) -> Command {
 
 /// One HTTP request; any status is an answer.
 pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .into();
     let mut request = ureq::http::Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let mut answer = agent.run(request.body(body).unwrap()).unwrap_or_else(|error| panic!("{method} {url}: {error}"));
-    let content_type = answer.headers().get("content-type").map_or(String::new(), |value| value.to_str().unwrap_or("").to_owned());
+    let headers = answer.headers().iter();
+    let headers = headers
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
     let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
-    Answer { status: answer.status().as_u16(), content_type, body }
+    Answer { status: answer.status().as_u16(), headers, body }
 }
 
 /// Tries until it holds.

@@ -42,7 +42,8 @@ fn one_request_with_its_logs() {
     assert_eq!(program.send_json("logs", &logs("frontend", &[found])).status, 200);
 
     let trace = program.api(&format!("/traces/{TRACE}"));
-    let names: Vec<&str> = trace["spans"].as_array().unwrap().iter().map(|span| span["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        trace["spans"].as_array().unwrap().iter().map(|span| span["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["GET /cart", "SELECT cart"]);
     assert_eq!(trace["spans"][1]["depth"], 1);
     assert_eq!(trace["spans"][1]["attributes"]["retries"], 3);

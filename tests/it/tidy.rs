@@ -21,11 +21,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// What a room must not depend on, with the reason that is shown.
 const ABSENT: &[(&[&str], &[&str], &str)] = &[
-    (&["model", "wire", "correlate", "locate"], &["tokio", "hyper", "axum", "tracing"], "pure rooms have no runtime and no I/O"),
+    (
+        &["model", "wire", "correlate", "locate"],
+        &["tokio", "hyper", "axum", "tracing"],
+        "pure rooms have no runtime and no I/O",
+    ),
     (&["model", "correlate", "locate", "journal", "access", "view"], &["clickhouse"], "only store knows ClickHouse"),
-    (&["model", "correlate", "locate", "journal", "store", "view", "access"], &["prost", "opentelemetry-proto"], "only wire knows protobuf"),
-    (&["model", "wire", "correlate", "locate", "journal", "store", "view", "access"], &["axum", "hyper"], "only receive and serve answer over HTTP"),
-    (&["model", "wire", "correlate", "locate", "store", "view", "serve", "receive", "access"], &["libloading"], "only engine has FFI"),
+    (
+        &["model", "correlate", "locate", "journal", "store", "view", "access"],
+        &["prost", "opentelemetry-proto"],
+        "only wire knows protobuf",
+    ),
+    (
+        &["model", "wire", "correlate", "locate", "journal", "store", "view", "access"],
+        &["axum", "hyper"],
+        "only receive and serve answer over HTTP",
+    ),
+    (
+        &["model", "wire", "correlate", "locate", "store", "view", "serve", "receive", "access"],
+        &["libloading"],
+        "only engine has FFI",
+    ),
 ];
 
 fn root() -> &'static Path {
@@ -51,7 +67,10 @@ fn dependencies(room: &str) -> BTreeSet<String> {
     for line in manifest.lines() {
         if line.starts_with('[') {
             inside = line == "[dependencies]";
-        } else if inside && let Some(name) = line.split(['.', '=', ' ']).next().filter(|name| !name.is_empty() && !name.starts_with('#')) {
+        } else if inside
+            && let Some(name) =
+                line.split(['.', '=', ' ']).next().filter(|name| !name.is_empty() && !name.starts_with('#'))
+        {
             names.insert(name.to_owned());
         }
     }
@@ -122,7 +141,11 @@ fn sources_are_tidy() {
                 assert!(!code.contains(banned), "{name} uses {banned}: pure rooms have no clock and no I/O");
             }
         }
-        if name.starts_with("src/") && name != "src/config.rs" && !name.contains("/examples/") && !name.contains("/tests/") {
+        if name.starts_with("src/")
+            && name != "src/config.rs"
+            && !name.contains("/examples/")
+            && !name.contains("/tests/")
+        {
             assert!(!code.contains("env::var"), "{name} reads the environment: only src/config.rs may");
         }
         for leftover in ["todo!(", "unimplemented!(", "#[ignore", "dbg!("] {
@@ -135,7 +158,15 @@ fn sources_are_tidy() {
 // Guarantee: they exist, and the glossary is not empty.
 #[test]
 fn the_house_is_described() {
-    for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", ".ci/run", "docs/schema.md", "docs/configuration.md"] {
+    for name in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        ".ci/run",
+        "docs/schema.md",
+        "docs/configuration.md",
+    ] {
         assert!(root().join(name).exists(), "{name} is missing");
     }
     let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
