@@ -10,7 +10,7 @@ ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*')
 
-.PHONY: setup build run test test-rust test-clients lint bench bench-peers fault-test eval-import fuzz
+.PHONY: setup build run test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import fuzz
 
 ## Install what building, running and testing need (idempotent; works offline once packages are cached)
 setup: build tests/clients/.ready
@@ -45,6 +45,13 @@ fault-test:
 	$(CARGO) test --locked --test fault --no-run
 	"$(TARGET)/debug/hypocenter" engine install
 	HYPOCENTER_FAULT=full $(CARGO) test --locked --test fault -- $(ARGS)
+
+## The four pages in chromium against the real program with data in it; pictures in target/ui-pages
+test-ui: ui/dist/index.html tests/clients/.ready
+	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	$(CARGO) build --locked
+	"$(TARGET)/debug/hypocenter" engine install
+	node tests/clients/ui_pages.mjs "$(TARGET)/debug/hypocenter" target/ui-pages
 
 ## The recordings that DATA names, imported completely: counts equal the files'
 eval-import:

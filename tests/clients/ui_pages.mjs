@@ -1,0 +1,120 @@
+// The four pages in Debian's chromium against the real program with data in it: dark and light, with
+// nothing on the console (a violated content policy would stand there) and pictures to look at.
+//
+// usage: ui_pages.mjs PROGRAM PICTURES
+// Without chromium it says so and ends with code 3: not run is not passed.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { chromium, launch } from '../../ui/scripts/browser.mjs'
+
+if (!chromium) {
+  console.log('not run: no chromium found (Debian: apt-get install chromium, or set CHROMIUM)')
+  process.exit(3)
+}
+const [program, pictures] = process.argv.slice(2)
+mkdirSync(pictures, { recursive: true })
+
+const data = mkdtempSync(join(tmpdir(), 'hypocenter-ui-data-'))
+const ports = ['http', 'otlp_grpc', 'otlp_http', 'zipkin'].flatMap((port) => ['--set', `ports.${port}=0`])
+const running = spawn(program, ['run', '--data-dir', data, ...ports], { stdio: ['ignore', 'pipe', 'inherit'] })
+const addresses = {}
+await new Promise((resolve, reject) => {
+  running.once('exit', (code) => reject(new Error(`the program ended with ${code}`)))
+  createInterface({ input: running.stdout }).on('line', (line) => {
+    const found = line.trim().match(/^(.+?)\s+(https?:\S+)$/)
+    if (found) addresses[found[1]] = found[2]
+    if (Object.keys(addresses).length === 4) resolve()
+  })
+})
+const http = addresses['UI, API']
+
+const value = (any) => (typeof any === 'number' ? { intValue: String(any) } : { stringValue: any })
+const attributes = (pairs) => Object.entries(pairs).map(([key, any]) => ({ key, value: value(any) }))
+const resource = (service) => ({ attributes: attributes({ 'service.name': service, 'host.name': `${service}-1` }) })
+const hex = (number, digits) => number.toString(16).padStart(digits, '0')
+
+async function send(signal, body) {
+  const answer = await fetch(`${addresses['OTLP/HTTP']}/v1/${signal}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  assert.equal(answer.status, 200, await answer.text())
+}
+
+/** 300 requests through four services over the last ten minutes; each tenth fails in the database. */
+async function demo() {
+  const now = BigInt(Date.now()) * 1_000_000n
+  const services = ['frontend', 'checkout', 'payment', 'orders']
+  const spans = Object.fromEntries(services.map((service) => [service, []]))
+  const logs = Object.fromEntries(services.map((service) => [service, []]))
+  for (let n = 1; n <= 300; n++) {
+    const traceId = hex(n, 32).replace(/^0/, 'a')
+    const start = now - BigInt(n) * 2_000_000_000n
+    const fails = n % 10 === 0
+    services.forEach((service, depth) => {
+      const began = start + BigInt(depth) * 3_000_000n
+      const ended = start + BigInt(60 + (n % 7) * 20 - depth * 5) * 1_000_000n
+      spans[service].push({
+        traceId, spanId: hex(n * 10 + depth, 16), parentSpanId: depth ? hex(n * 10 + depth - 1, 16) : '', kind: 2,
+        name: ['GET /cart', 'POST /checkout', 'POST /pay', 'INSERT order'][depth], startTimeUnixNano: String(began), endTimeUnixNano: String(ended),
+        attributes: attributes({ 'http.route': '/cart', attempt: n, note: '<img src=x onerror="document.title=\'owned\'">' }),
+        status: fails && depth === 3 ? { code: 2, message: 'deadlock detected' } : {},
+      })
+      logs[service].push({
+        timeUnixNano: String(began + 1_000_000n), severityNumber: fails && depth === 3 ? 17 : 9, severityText: fails && depth === 3 ? 'ERROR' : 'INFO',
+        traceId, spanId: hex(n * 10 + depth, 16), body: { stringValue: fails && depth === 3 ? `deadlock detected in order ${n}` : `worked on order ${n}` },
+      })
+    })
+  }
+  for (const service of services) {
+    await send('traces', { resourceSpans: [{ resource: resource(service), scopeSpans: [{ spans: spans[service] }] }] })
+    await send('logs', { resourceLogs: [{ resource: resource(service), scopeLogs: [{ logRecords: logs[service] }] }] })
+  }
+  await send('traces', { resourceSpans: [{ scopeSpans: [{ spans: [{ name: 'without ids' }] }] }] })
+  assert.equal((await fetch(`${http}/api/v1/flush`, { method: 'POST' })).status, 200)
+  return hex(10, 32).replace(/^0/, 'a')
+}
+
+let failed = 0
+try {
+  const trace = await demo()
+  const pages = {
+    traces: ['traces', "document.querySelectorAll('a.trace-row').length > 0"],
+    request: [`trace/${trace}`, "document.querySelector('.wf-scroll canvas')?.height > 100"],
+    logs: ['logs?query=deadlock', "document.body.innerText.includes('deadlock detected in order')"],
+    ingest: ['ingest', "document.body.innerText.includes('invalid_trace_id') || /rejected|refused/i.test(document.body.innerText)"],
+  }
+  for (const dark of [false, true]) {
+    for (const [name, [path, shown]] of Object.entries(pages)) {
+      const label = `${name} ${dark ? 'dark' : 'light'}`
+      const open = () => launch({ dark, width: 1440, height: 900 })
+      const browser = await open().catch(open)
+      try {
+        await browser.open(`${http}/${path}`)
+        await browser.until(shown)
+        await browser.sleep(500)
+        assert.deepEqual(browser.faults, [], 'the console stays silent')
+        assert.notEqual(await browser.run('document.title'), 'owned', 'hostile text stays text')
+        console.log(`ok   ${label}`)
+      } catch (error) {
+        failed++
+        console.log(`FAIL ${label}\n     ${error.message}`)
+      } finally {
+        await browser.shot(join(pictures, `${label.replace(' ', '-')}.png`)).catch(() => {})
+        await browser.close()
+      }
+    }
+  }
+} finally {
+  running.removeAllListeners('exit')
+  running.kill('SIGTERM')
+  const code = await new Promise((resolve) => running.once('exit', resolve))
+  if (code !== 0) {
+    failed++
+    console.log(`FAIL the program ended with ${code}`)
+  }
+  rmSync(data, { recursive: true, force: true })
+}
+process.exit(failed ? 1 : 0)
