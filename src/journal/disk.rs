@@ -45,6 +45,17 @@ impl Disk {
         rustix::fs::fdatasync(file).map_err(Into::into)
     }
 
+    /// Lets the kernel forget `bytes` bytes from `offset`, which are durable. They are hardly ever read
+    /// again, and the next write finds their memory warm: into fresh memory the copy costs several times
+    /// as much. Only advice, so a failure means nothing.
+    pub(crate) fn forget(&self, file: &File, offset: u64, bytes: u64) {
+        // The page in which the last write began is whole now.
+        let start = offset & !4095;
+        if let Some(length) = std::num::NonZeroU64::new(bytes + (offset - start)) {
+            let _ = rustix::fs::fadvise(file, start, Some(length), rustix::fs::Advice::DontNeed);
+        }
+    }
+
     /// Makes a change of directory entries durable.
     pub(crate) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         crash::crash_point("dir-fsync");

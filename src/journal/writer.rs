@@ -300,6 +300,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         disk.sync_data(file).map_err(|error| Failed { error, flush: true })?;
         self.shared.metrics.fsync_seconds.observe(start.elapsed().as_secs_f64());
         crash_point("after-fdatasync");
+        disk.forget(file, at, group.bytes());
         Ok(true)
     }
 
