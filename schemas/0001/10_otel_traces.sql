@@ -3,7 +3,7 @@
 -- Partitions are UTC days, whatever the server's time zone: an insert must stay within one.
 CREATE TABLE IF NOT EXISTS {database}.otel_traces
 (
-    `Timestamp` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `Timestamp` DateTime64(9) CODEC(T64('bit'), ZSTD(1)),
     `TraceId` String CODEC(ZSTD(1)),
     `SpanId` String CODEC(ZSTD(1)),
     `ParentSpanId` String CODEC(ZSTD(1)),
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces
     `ScopeName` String CODEC(ZSTD(1)),
     `ScopeVersion` String CODEC(ZSTD(1)),
     `SpanAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    `Duration` UInt64 CODEC(ZSTD(1)),
+    `Duration` UInt64 CODEC(T64('bit'), ZSTD(1)),
     `StatusCode` LowCardinality(String) CODEC(ZSTD(1)),
     `StatusMessage` String CODEC(ZSTD(1)),
     `Events.Timestamp` Array(DateTime64(9)) CODEC(ZSTD(1)),
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces
     `Links.Flags` Array(UInt32) CODEC(ZSTD(1)),
     `Tenant` LowCardinality(String) CODEC(ZSTD(1)),
     `RetentionClass` LowCardinality(String) CODEC(ZSTD(1)),
-    `ReceivedAt` DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    `ReceivedAt` DateTime64(9) CODEC(T64('bit'), ZSTD(1)),
     `BatchId` UInt128 CODEC(ZSTD(1)),
     `RowVersion` UInt8 CODEC(ZSTD(1)),
     `Flags` UInt32 CODEC(ZSTD(1)),

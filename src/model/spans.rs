@@ -116,7 +116,7 @@ pub struct Links {
 columns! {
     /// `otel_traces`: one row per span.
     static TRACES = "otel_traces" for Spans, |s, c| {
-        "Timestamp", "DateTime64(9)", "Delta(8), ZSTD(1)", "start of the span; the receive time when it was absent or nonsense (Marks)" => I64(&s.start);
+        "Timestamp", "DateTime64(9)", "T64('bit'), ZSTD(1)", "start of the span; the receive time when it was absent or nonsense (Marks)" => I64(&s.start);
         "TraceId", "String", "ZSTD(1)", "trace id, 32 hex digits; 64-bit ids are padded (Marks)" => TraceIds(&s.trace_id);
         "SpanId", "String", "ZSTD(1)", "span id, 16 hex digits" => SpanIds(&s.span_id);
         "ParentSpanId", "String", "ZSTD(1)", "parent's span id, or empty" => SpanIds(&s.parent_span_id);
@@ -128,7 +128,7 @@ columns! {
         "ScopeName", "String", "ZSTD(1)", "instrumentation scope" => DictVia(&s.scope, &c.scopes.name);
         "ScopeVersion", "String", "ZSTD(1)", "instrumentation scope version" => DictVia(&s.scope, &c.scopes.version);
         "SpanAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "span attributes as text" => Map(&s.attributes);
-        "Duration", "UInt64", "ZSTD(1)", "duration in nanoseconds" => U64(&s.duration);
+        "Duration", "UInt64", "T64('bit'), ZSTD(1)", "duration in nanoseconds" => U64(&s.duration);
         "StatusCode", "LowCardinality(String)", "ZSTD(1)", "Unset, Ok or Error" => Names(&s.status, &STATUS_CODES);
         "StatusMessage", "String", "ZSTD(1)", "status description" => Str(&s.status_message);
         "Events.Timestamp", "Array(DateTime64(9))", "ZSTD(1)", "event times" => List(&s.events.ends, Box::new(I64(&s.events.time)));
@@ -145,7 +145,7 @@ columns! {
         "Links.Flags", "Array(UInt32)", "ZSTD(1)", "link flags" => List(&s.links.ends, Box::new(U32(&s.links.flags)));
         "Tenant", "LowCardinality(String)", "ZSTD(1)", "tenant, or empty" => SameText(&c.envelope.tenant);
         "RetentionClass", "LowCardinality(String)", "ZSTD(1)", "retention class; empty is the default" => SameText("");
-        "ReceivedAt", "DateTime64(9)", "Delta(8), ZSTD(1)", "when the request arrived" => SameI64(c.envelope.received_ns);
+        "ReceivedAt", "DateTime64(9)", "T64('bit'), ZSTD(1)", "when the request arrived" => SameI64(c.envelope.received_ns);
         "BatchId", "UInt128", "ZSTD(1)", "the insert that brought the row" => BatchId;
         "RowVersion", "UInt8", "ZSTD(1)", "version of the row's encoding" => SameU8(ROW_VERSION);
         "Flags", "UInt32", "ZSTD(1)", "OTLP span flags" => U32(&s.flags);
