@@ -28,6 +28,8 @@ use crate::config::Tls;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Flow-control windows: a large message must not wait for window updates.
 const WINDOW_BYTES: u32 = 2 << 20;
+/// Largest HTTP/2 frame: a body in few frames is put together with fewer steps.
+const FRAME_BYTES_MAX: u32 = 64 << 10;
 /// A pause after the system refused to accept (too many open files): it will not get better at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -148,6 +150,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(limits.header_bytes_max as u32)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

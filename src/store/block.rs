@@ -140,6 +140,11 @@ impl NativeBlock {
         crate::json::row(&self.body, row as usize)
     }
 
+    /// The bytes of the whole Native block, in the chunks in which they are packed and sent.
+    pub fn to_chunks(&self) -> Vec<Bytes> {
+        self.chunks(&|_| true)
+    }
+
     /// The bytes of the Native block, in chunks. `wanted` says which columns go in; the others are
     /// left out (a table may lack some).
     pub(crate) fn chunks(&self, wanted: &dyn Fn(usize) -> bool) -> Vec<Bytes> {
@@ -267,7 +272,7 @@ struct Spare {
 }
 
 static SPARE: Mutex<Spare> = Mutex::new(Spare { bytes: 0, columns: Vec::new() });
-const SPARE_BYTES_MAX: usize = 24 << 20;
+const SPARE_BYTES_MAX: usize = 40 << 20;
 
 impl Spare {
     fn take(table: Table) -> Vec<Column> {
