@@ -10,12 +10,33 @@ use serde_json::Value;
 
 use crate::program::Program;
 
+const PASSWORD: &str = "pass word";
+
+/// A program that ClickHouse's clients may read from.
+struct Readable {
+    program: Program,
+    /// Where they read, as user `reader`.
+    sql: String,
+}
+
+impl std::ops::Deref for Readable {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.program
+    }
+}
+
 /// One program for the scripts that only add and read; each uses ids of its own.
-fn shared() -> Arc<Program> {
-    static SHARED: Mutex<Weak<Program>> = Mutex::new(Weak::new());
+fn shared() -> Arc<Readable> {
+    static SHARED: Mutex<Weak<Readable>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
-        let program = Arc::new(Program::start());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (port_set, password_set) =
+            (format!("storage.embedded.http_port={port}"), format!("storage.embedded.reader_password={PASSWORD}"));
+        let program = Program::start_with(&["--set", &port_set, "--set", &password_set]);
+        let program = Arc::new(Readable { program, sql: format!("http://127.0.0.1:{port}") });
         *shared = Arc::downgrade(&program);
         program
     })
@@ -78,6 +99,15 @@ fn random_otlp_reads_back() {
     }
 }
 
+// Scenario: random metrics of every type, made by the official Python classes, sent as protobuf and JSON.
+// Guarantee: SQL over the exporter's five tables gives back every point, once, with every field.
+#[test]
+fn random_metrics_read_back() {
+    let program = shared();
+    let report = run("otlp_metrics.py", &[&program.http, &program.otlp_http, &program.sql, PASSWORD]);
+    assert_eq!(report["points"], 200);
+}
+
 // Scenario: py_zipkin and zipkin-js report in each encoding that they have; v1 JSON and Thrift as old
 // reporters write them.
 // Guarantee: both widths of ids, kinds, tags, annotations, endpoints, shared and debug read back.
@@ -93,11 +123,9 @@ fn zipkin_reporters() {
 // Guarantee: reading works in all their ways; writing and files are refused.
 #[test]
 fn clickhouse_clients_read() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let set = [format!("storage.embedded.http_port={port}"), "storage.embedded.reader_password=pass word".to_owned()];
-    let _program = Program::start_with(&["--set", &set[0], "--set", &set[1]]);
+    let program = shared();
     for script in ["engine_python.py", "engine_node.mjs", "engine_curl.sh"] {
-        let report = run(script, &[&format!("http://127.0.0.1:{port}"), "reader", "pass word", "--read-only"]);
+        let report = run(script, &[&program.sql, "reader", PASSWORD, "--read-only"]);
         assert!(
             report["passed"].as_array().unwrap().len() > 10 && report["failed"].as_object().unwrap().is_empty(),
             "{report}"

@@ -108,6 +108,35 @@ fn limits_are_told_and_counted() {
     );
 }
 
+// Scenario: one sender's request holds spans of 150 days, most of them long ago.
+// Guarantee: all are stored and found; those beyond the hourly number of new days stand at their
+// receive time, the sender is told, and every original time comes back.
+#[test]
+fn a_sender_opens_few_days() {
+    let program = Program::start();
+    let (now, day) = (now_ns(), 86_400_000_000_000_u64);
+    let sent: Vec<(String, u64)> =
+        (10..160).map(|days| (format!("{:032x}", 0xd000 + days), now - days * day)).collect();
+    let spans: Vec<Value> = sent
+        .iter()
+        .map(|(id, start)| {
+            span(id, json!({"startTimeUnixNano": start.to_string(), "endTimeUnixNano": (start + 7).to_string()}))
+        })
+        .collect();
+    let answer = program.send_json("traces", &traces(&spans));
+    let partial = &answer.json()["partialSuccess"];
+    assert_eq!((answer.status, &partial["rejectedSpans"]), (200, &json!("0")));
+    assert!(partial["errorMessage"].as_str().unwrap().contains("partitions_quarantined"), "{partial}");
+    let mut moved = 0;
+    for (id, start) in &sent {
+        let found = &program.api(&format!("/traces/{id}"))["spans"][0];
+        let original = found.get("original_start_ns").unwrap_or(&found["start_ns"]);
+        assert_eq!((original, &found["duration_ns"]), (&json!(start.to_string()), &json!("7")));
+        moved += usize::from(found.get("original_start_ns").is_some());
+    }
+    assert!((50..100).contains(&moved), "{moved} spans moved");
+}
+
 // Scenario: tokens that may read, write, both, none, on every HTTP port.
 // Guarantee: 401 without a known one, 403 with one that may not; a good one works.
 #[test]

@@ -1,7 +1,7 @@
 //! Starts the real program for a test, on free ports and a data directory of its own, and speaks to it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,7 @@ const START: Duration = Duration::from_secs(60);
 /// A running Hypocenter.
 pub struct Program {
     child: Child,
-    /// Its data directory; removed with the last owner.
-    pub dir: PathBuf,
+    // Removed with the program.
     _temporary: Option<tempfile::TempDir>,
     /// `http://…` of the own API.
     pub http: String,
@@ -104,7 +103,6 @@ impl Program {
         std::thread::spawn(move || lines.for_each(drop));
         Program {
             child,
-            dir: dir.to_owned(),
             _temporary: None,
             http: addresses["UI, API"].clone(),
             otlp_grpc: addresses["OTLP/gRPC"].clone(),
@@ -129,16 +127,6 @@ impl Program {
     pub fn send_json(&self, signal: &str, body: &Value) -> Answer {
         let headers = [("content-type", "application/json"), ("x-hypocenter-wait", "stored")];
         request("POST", &format!("{}/v1/{signal}", self.otlp_http), &headers, body.to_string().as_bytes())
-    }
-
-    /// POST to the Zipkin port; answers when it is stored.
-    pub fn send_zipkin(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
-        request(
-            "POST",
-            &format!("{}{path}", self.zipkin),
-            &[("content-type", content_type), ("x-hypocenter-wait", "stored")],
-            body,
-        )
     }
 
     /// Waits until everything accepted is stored.
@@ -203,7 +191,7 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
         .timeout_global(Some(Duration::from_secs(60)))
         .build()
         .into();
-    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    let mut request = http::Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -104,3 +104,32 @@ fn a_restart_keeps_everything() {
     assert_eq!(program.api(&format!("/traces/{TRACE}"))["total_spans"], 1);
     assert_eq!(program.api("/ingest")["stored"]["traces"], 1);
 }
+
+// Scenario: spans and logs are acknowledged without waiting for the store, and the program is killed
+// (kill -9) at once, several times over, on one directory.
+// Guarantee: after each restart everything acknowledged is there, once.
+#[test]
+fn a_kill_keeps_what_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let headers = [("content-type", "application/json")];
+    for round in 1..=3_u64 {
+        let mut program = Program::start_in(dir.path(), &[]);
+        let now = now_ns();
+        for number in 0..5 {
+            let id = format!("{:016x}", round * 100 + number);
+            let spans = traces("cart", &[span("a", &id, "", now - 1000, now)]).to_string();
+            let records = json!({"timeUnixNano": now.to_string(), "traceId": TRACE, "spanId": id, "body": {"stringValue": "kept"}});
+            for (signal, body) in [("traces", spans), ("logs", logs("cart", &[records]).to_string())] {
+                let answer = request("POST", &format!("{}/v1/{signal}", program.otlp_http), &headers, body.as_bytes());
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            }
+        }
+        program.kill();
+    }
+    let program = Program::start_in(dir.path(), &[]);
+    program.flush();
+    let trace = program.api(&format!("/traces/{TRACE}"));
+    assert_eq!((&trace["total_spans"], &trace["total_logs"]), (&json!(15), &json!(15)));
+    let ingest = program.api("/ingest");
+    assert_eq!(ingest["stored"], json!({"traces": 15, "logs": 15, "metrics": 0}), "{ingest}");
+}
