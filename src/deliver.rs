@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use journal::{AppendError, Entry, Journal, Seal, Ticket};
 use model::{BatchId, Table};
-use store::{Block, InsertError, LaneKey, SealedBlock, Store};
+use store::{Block, InsertError, LaneKey, LookupError, SealedBlock, Store};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Semaphore, watch};
 use tracing::{error, info, warn};
@@ -24,8 +24,9 @@ use crate::waterline::Waterline;
 
 /// First and longest pause between tries.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// Between two looks for an absent batch: as a rule, and after ClickHouse was away.
-const SETTLE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
+/// Between two looks for an absent batch: as a rule, and after ClickHouse was away. An insert of an earlier
+/// life may still lie in the server's socket and be read only now, so absence must be seen twice, apart.
+pub(crate) const SETTLE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
 /// After this long without success the store counts as slow.
 const SLOW: Duration = Duration::from_secs(10);
 
@@ -64,8 +65,10 @@ impl Delivery {
         while let Some(parcel) = parcels.recv().await {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
             let delivery = Arc::clone(&self);
+            let Parcel { seal, block, sealed, waiting } = parcel;
+            drop(waiting);
             tokio::spawn(async move {
-                delivery.deliver(parcel).await;
+                delivery.deliver(seal, block, sealed).await;
                 drop(place);
             });
         }
@@ -73,26 +76,29 @@ impl Delivery {
         let _ = places.acquire_many(at_once as u32).await;
     }
 
-    async fn deliver(&self, parcel: Parcel) {
-        let Parcel { seal, block, sealed, verify } = parcel;
+    async fn deliver(&self, seal: Seal, block: Option<Block>, sealed: Option<Result<Ticket, AppendError>>) {
         if let Some(sealed) = sealed
             && !self.make_durable(sealed, &seal).await
         {
             return;
         }
         match block {
-            Some(block) if !verify => self.insert(seal, block).await,
-            _ => self.settle(seal).await,
+            Some(block) => self.insert(seal, block).await,
+            None => self.renew(&seal).await,
         }
     }
 
-    // After a restart of either process: ask whether ClickHouse has the batch. Absent, the same rows go
-    // under a new id, never under the old token.
+    // After ClickHouse's process changed: ask whether it has the batch.
     async fn settle(&self, seal: Seal) {
-        if self.is_stored(&seal).await {
-            return self.confirm(&seal);
+        match self.is_stored(&seal).await {
+            true => self.confirm(&seal),
+            false => self.renew(&seal).await,
         }
-        for (seal, block) in self.seal_again(&seal, &[(seal.from, seal.to)]).await {
+    }
+
+    // The rows of an absent batch go under a new id, never under the old token.
+    async fn renew(&self, seal: &Seal) {
+        for (seal, block) in self.seal_again(seal, &[(seal.from, seal.to)]).await {
             self.insert(seal, block).await;
         }
     }
@@ -128,6 +134,7 @@ impl Delivery {
         };
         let sealed = SealedBlock { table, batch, rows: native.rows(), native };
         let marker = self.mark().await;
+        let mut was_lost = false;
         loop {
             journal::crash::crash_point("before-insert");
             match self.store.insert(&sealed).await {
@@ -148,11 +155,8 @@ impl Delivery {
                     self.report(StoreState::Down(reason));
                 }
                 Err(InsertError::Lost(reason)) => {
+                    was_lost = true;
                     self.report(StoreState::Down(reason));
-                    if !self.is_same_server(marker).await {
-                        // Its record of tokens may say more than its table holds: presence decides.
-                        return Box::pin(self.settle(seal)).await;
-                    }
                 }
                 Err(InsertError::Retry(reason)) => {
                     if began.elapsed() > SLOW {
@@ -163,6 +167,10 @@ impl Delivery {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
+            if was_lost && !self.is_same_server(marker).await {
+                // Its record of tokens may say more than its table holds: presence decides.
+                return Box::pin(self.settle(seal)).await;
+            }
         }
     }
 
@@ -171,8 +179,7 @@ impl Delivery {
         self.waterline.settled(seal.batch);
     }
 
-    // Whether ClickHouse has the batch; waits until it can say. An insert of an earlier life may still lie
-    // in the server's socket and be read only now, so absence must be seen twice, apart.
+    // Whether ClickHouse has the batch; waits until it can say.
     async fn is_stored(&self, seal: &Seal) -> bool {
         let Some(table) = Table::from_number(seal.table) else { return true };
         let mut pause = PAUSE.0;
@@ -189,7 +196,13 @@ impl Delivery {
                     tokio::time::sleep(if was_away { SETTLE.1 } else { SETTLE.0 }).await;
                     continue;
                 }
-                Err(reason) => self.report(StoreState::Down(reason.to_string())),
+                Err(reason) => {
+                    if matches!(reason, LookupError::Refused(_)) {
+                        // The table may be gone; inserts into it are over then, so making it is safe.
+                        let _ = self.store.apply_schema().await;
+                    }
+                    self.report(StoreState::Down(reason.to_string()));
+                }
             }
             (seen_absent, was_away) = (false, true);
             tokio::time::sleep(pause).await;
@@ -217,6 +230,9 @@ impl Delivery {
     async fn is_same_server(&self, marker: u64) -> bool {
         let mut pause = PAUSE.0;
         loop {
+            if marker == 0 {
+                return false; // never marked: presence decides
+            }
             match self.store.is_incarnation(marker).await {
                 Ok(same) => {
                     let mut known = self.marker.lock().await;
@@ -224,6 +240,11 @@ impl Delivery {
                         *known = None;
                     }
                     return same;
+                }
+                // Without its table it remembers nobody.
+                Err(LookupError::Refused(_)) => {
+                    *self.marker.lock().await = None;
+                    return false;
                 }
                 Err(reason) => self.report(StoreState::Down(reason.to_string())),
             }
@@ -305,7 +326,7 @@ impl Delivery {
             time_ns: now_ns,
             table: table.to_owned(),
             reason: reason.to_owned(),
-            row: refused.native.row_as_json(0),
+            row: cut(refused.native.row_as_json(0)),
         };
         let mut pause = PAUSE.0;
         while !books::bury(&self.journal, &self.rules, &self.budget, now_ns, std::slice::from_ref(&letter)).await {
@@ -333,6 +354,17 @@ impl Delivery {
             changed
         });
     }
+}
+
+/// Longest text of a row in a dead letter, bytes.
+const LETTER_BYTES_MAX: usize = 4 << 20;
+
+fn cut(mut row: String) -> String {
+    if row.len() > LETTER_BYTES_MAX {
+        let end = (0..=LETTER_BYTES_MAX).rev().find(|at| row.is_char_boundary(*at)).unwrap_or(0);
+        row.truncate(end);
+    }
+    row
 }
 
 /// Visits the rows of a lane between two points, frame by frame. What is damaged or cannot be decoded is

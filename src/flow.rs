@@ -88,7 +88,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let place = storage::open(&config, &mut registry)?;
     let store = place.store.clone();
 
-    // Delivery: sealed blocks to ClickHouse, first of all those of the last life.
+    // Delivery: sealed blocks to ClickHouse, beside them those of the last life.
     let (to_delivery, parcels) = unbounded_channel();
     let store_state = watch::Sender::new(StoreState::Ok);
     let delivery = Arc::new(Delivery {
@@ -103,13 +103,13 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         sequence: AtomicU64::new(DELIVERY_SEQUENCE),
         marker: tokio::sync::Mutex::new(None),
     });
-    for seal in plan.unsettled {
-        waterline.sent(&seal, 0);
-        let _ = to_delivery.send(recover::parcel(seal));
+    plan.unsettled.iter().chain(&plan.confirmed).for_each(|seal| waterline.sent(seal, 0));
+    let look = recover::Look { store: store.clone(), waterline: Arc::clone(&waterline) };
+    if !plan.unsettled.is_empty() {
+        tokio::spawn(recover::settle(plan.unsettled, journal.clone(), look.clone(), to_delivery.clone()));
     }
-    plan.confirmed.iter().for_each(|seal| waterline.sent(seal, 0));
     if !plan.confirmed.is_empty() {
-        tokio::spawn(recover::verify(plan.confirmed, store.clone(), Arc::clone(&waterline), to_delivery.clone()));
+        tokio::spawn(recover::verify(plan.confirmed, look, to_delivery.clone()));
     }
     let counting = (journal.clone(), Arc::clone(&waterline), plan.next, recovery.next_lsn);
     tokio::task::spawn_blocking(move || recover::count_unread(&counting.0, counting.2, counting.3, &counting.1));

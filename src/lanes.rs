@@ -4,11 +4,11 @@
 //! frames are read again from the journal later: memory stays bounded, order stays the same.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use journal::{Entry, FrameHeader, Journal, Lsn, Seal};
+use journal::{Entry, FrameHeader, Journal, Lsn, Reader, Seal};
 use model::{Batch, BatchId};
 use store::{Block, LaneKey};
 use tokio::sync::mpsc::UnboundedSender;
@@ -30,12 +30,12 @@ pub(crate) struct Payload {
 pub(crate) struct Parcel {
     /// What the journal knows of it.
     pub seal: Seal,
-    /// Its rows; `None` when they must first be read again from the journal.
+    /// Its rows; `None` when ClickHouse does not have them and they must be read again from the journal.
     pub block: Option<Block>,
     /// Completes when the seal is durable; `None` when it already is.
     pub sealed: Option<Result<journal::Ticket, journal::AppendError>>,
-    /// Whether ClickHouse may have the batch already: ask before inserting.
-    pub verify: bool,
+    /// Gone once delivery has begun with the parcel: then the lane may cut its next block by time.
+    pub waiting: Arc<()>,
 }
 
 /// What the lanes are told.
@@ -84,8 +84,12 @@ pub(crate) struct Lanes {
     next: Lsn,
     /// Frames arrived that were not read: read them from the journal.
     behind: bool,
+    /// Where reading from the journal goes on, while behind.
+    reader: Option<Reader>,
     open: HashMap<LaneKey, Open>,
     open_bytes: usize,
+    /// Each lane's newest parcel, while delivery has not begun with it.
+    waiting: HashMap<LaneKey, Weak<()>>,
 }
 
 struct Open {
@@ -131,8 +135,10 @@ impl Lanes {
             sequence,
             next,
             behind: true,
+            reader: None,
             open: HashMap::new(),
             open_bytes: 0,
+            waiting: HashMap::new(),
         }
     }
 
@@ -171,7 +177,14 @@ impl Lanes {
 
     // Reads the next frames from the journal; true when there may be more.
     fn catch_up(&mut self) -> bool {
-        let mut reader = self.journal.reader(self.next);
+        // Kept between rounds: a fresh reader would pass over its segment from the start.
+        let mut reader = self.reader.take().unwrap_or_else(|| self.journal.reader(self.next));
+        let more = self.read_some(&mut reader);
+        self.reader = self.behind.then_some(reader);
+        more
+    }
+
+    fn read_some(&mut self, reader: &mut Reader) -> bool {
         for _ in 0..CATCH_UP_FRAMES {
             if !self.has_room() {
                 return false;
@@ -201,8 +214,10 @@ impl Lanes {
         match decode::frame(header, body, &self.rules) {
             Ok(decoded) => self.absorb(lsn, &decoded.batch),
             Err(error) => {
-                // It was decoded once before it was acknowledged: only a defect leads here.
-                error!(lsn, %error, "a journalled frame cannot be decoded");
+                // It was decoded once before it was acknowledged: another version or a defect leads here. The
+                // frame is passed over and keeps its place in the journal: nothing from it on is freed.
+                error!(lsn, %error, "a journalled frame cannot be decoded; the journal keeps it");
+                self.waterline.hold(lsn, header.items);
                 self.waterline.read(header.items);
                 self.next = lsn + 1;
             }
@@ -213,9 +228,17 @@ impl Lanes {
         debug_assert!(lsn >= self.next, "frames are absorbed in order");
         for (lane, ranges) in store::lanes(batch) {
             for rows in ranges {
-                let partition = lane.partition_text();
-                for part in self.coverage.uncovered(lane.table as u8, &partition, lsn, rows) {
+                let parts = self.coverage.uncovered(lane.table as u8, &lane.partition_text(), lsn, rows.clone());
+                let whole = parts == [rows];
+                if !whole {
+                    // No seal may span what another one covers.
+                    self.cut(&lane);
+                }
+                for part in parts {
                     self.append(&lane, lsn, batch, part);
+                    if !whole {
+                        self.cut(&lane);
+                    }
                 }
             }
         }
@@ -257,10 +280,13 @@ impl Lanes {
 
     fn cut_waiting(&mut self) {
         let now = Instant::now();
+        // A lane whose last block still waits for its insert gains nothing from another small one: its
+        // block grows instead, so a slow ClickHouse gets fewer and larger inserts.
+        self.waiting.retain(|_, parcel| parcel.strong_count() > 0);
         let mut due: Vec<(Instant, LaneKey)> = self
             .open
             .iter()
-            .filter(|(_, open)| now - open.opened >= self.bounds.linger)
+            .filter(|(lane, open)| now - open.opened >= self.bounds.linger && !self.waiting.contains_key(lane))
             .map(|(lane, open)| (open.used, lane.clone()))
             .collect();
         if due.len() > HOT_LANES {
@@ -301,8 +327,10 @@ impl Lanes {
         };
         self.waterline.sent(&seal, open.block.bytes());
         let sealed = self.journal.seal(seal.clone());
+        let waiting = Arc::new(());
+        self.waiting.insert(*lane, Arc::downgrade(&waiting));
         // The receiver goes away only after the lanes have stopped.
-        let _ = self.parcels.send(Parcel { seal, block: Some(open.block), sealed: Some(sealed), verify: false });
+        let _ = self.parcels.send(Parcel { seal, block: Some(open.block), sealed: Some(sealed), waiting });
     }
 
     fn report(&self) {

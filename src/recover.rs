@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use journal::{Entry, Journal, Lsn, Recovery, Seal};
 use model::{BatchId, Table};
-use store::Store;
+use store::{LookupError, Store};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 
 use crate::books::Books;
+use crate::deliver::SETTLE;
 use crate::lanes::{Parcel, Payload};
 use crate::ranges::{Coverage, Point, remainder};
 use crate::waterline::Waterline;
 
 /// Batches that are looked up with one question.
 const LOOK_UP: usize = 200;
-/// Pause after ClickHouse could not say.
-const PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause after ClickHouse could not say.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// The plan of a start.
 pub(crate) struct Plan {
@@ -77,49 +78,84 @@ pub(crate) fn count_unread(journal: &Journal<Payload>, from: Lsn, before: Lsn, w
     }
 }
 
-/// A block of an earlier life, as delivery takes it.
-pub(crate) fn parcel(seal: Seal) -> Parcel {
-    Parcel { seal, block: None, sealed: None, verify: true }
+/// Asks ClickHouse for blocks that were sealed and not confirmed, many at a time and beside the inserts of
+/// new data. Those it has are confirmed; the others go to delivery, under new ids.
+pub(crate) async fn settle(seals: Vec<Seal>, journal: Journal<Payload>, look: Look, parcels: UnboundedSender<Parcel>) {
+    let confirm = |batch| {
+        journal.confirm(batch);
+        look.waterline.settled(batch);
+    };
+    let (total, gone) = (seals.len(), look.send_absent(seals, confirm, &parcels).await);
+    info!(batches = total, inserted_again = gone, "unconfirmed batches of the last life are settled");
 }
 
-/// Asks ClickHouse for confirmed batches, many at a time, and sends those that are gone to delivery.
-pub(crate) async fn verify(
-    seals: Vec<Seal>,
-    store: Store,
-    waterline: Arc<Waterline>,
-    parcels: UnboundedSender<Parcel>,
-) {
+/// The same for confirmed blocks.
+pub(crate) async fn verify(seals: Vec<Seal>, look: Look, parcels: UnboundedSender<Parcel>) {
+    let confirm = |batch| look.waterline.settled(batch);
     let total = seals.len();
-    let mut by_table: HashMap<u8, Vec<Seal>> = HashMap::new();
-    for seal in seals {
-        by_table.entry(seal.table).or_default().push(seal);
-    }
-    let mut gone = 0;
-    for (table, seals) in by_table {
-        let Some(table) = Table::from_number(table) else { continue };
-        for some in seals.chunks(LOOK_UP) {
-            let ids: Vec<BatchId> = some.iter().map(|seal| BatchId(seal.batch)).collect();
-            let from_ns = some.iter().map(|seal| seal.min_time_ns).min().unwrap_or_default();
-            let to_ns = some.iter().map(|seal| seal.max_time_ns).max().unwrap_or_default();
-            let present = loop {
-                match store.present(table, &ids, (from_ns, to_ns)).await {
-                    Ok(present) => break present,
-                    Err(_) => tokio::time::sleep(PAUSE).await,
-                }
-            };
-            for seal in some {
-                if present.contains(&BatchId(seal.batch)) {
-                    waterline.settled(seal.batch);
-                } else {
-                    gone += 1;
-                    // Delivery looks again before it inserts.
-                    let _ = parcels.send(parcel(seal.clone()));
-                }
-            }
+    match look.send_absent(seals, confirm, &parcels).await {
+        0 => info!(batches = total, "ClickHouse has every batch of the last life"),
+        gone => {
+            warn!(batches = total, gone, "ClickHouse had lost batches that it had confirmed; they are inserted again");
         }
     }
-    match gone {
-        0 => info!(batches = total, "ClickHouse has every batch of the last life"),
-        _ => warn!(batches = total, gone, "ClickHouse had lost batches that it had confirmed; they are inserted again"),
+}
+
+/// Looks batches up.
+#[derive(Clone)]
+pub(crate) struct Look {
+    pub(crate) store: Store,
+    pub(crate) waterline: Arc<Waterline>,
+}
+
+impl Look {
+    // Gives the number of absent batches.
+    async fn send_absent(&self, seals: Vec<Seal>, confirm: impl Fn(u128), parcels: &UnboundedSender<Parcel>) -> usize {
+        let (mut absent, mut was_away) = self.absent(seals, &confirm).await;
+        while !absent.is_empty() {
+            tokio::time::sleep(if was_away { SETTLE.1 } else { SETTLE.0 }).await;
+            (absent, was_away) = self.absent(absent, &confirm).await;
+            if !was_away {
+                break;
+            }
+        }
+        let gone = absent.len();
+        for seal in absent {
+            let _ = parcels.send(Parcel { seal, block: None, sealed: None, waiting: Arc::default() });
+        }
+        gone
+    }
+
+    // The batches that ClickHouse does not have, and whether it was away meanwhile; waits until it can say.
+    async fn absent(&self, seals: Vec<Seal>, confirm: &impl Fn(u128)) -> (Vec<Seal>, bool) {
+        let mut by_table: HashMap<u8, Vec<Seal>> = HashMap::new();
+        for seal in seals {
+            by_table.entry(seal.table).or_default().push(seal);
+        }
+        let (mut absent, mut was_away) = (Vec::new(), false);
+        for (table, seals) in by_table {
+            let Some(table) = Table::from_number(table) else { continue };
+            for some in seals.chunks(LOOK_UP) {
+                let ids: Vec<BatchId> = some.iter().map(|seal| BatchId(seal.batch)).collect();
+                let from_ns = some.iter().map(|seal| seal.min_time_ns).min().unwrap_or_default();
+                let to_ns = some.iter().map(|seal| seal.max_time_ns).max().unwrap_or_default();
+                let mut pause = PAUSE.0;
+                let present = loop {
+                    match self.store.present(table, &ids, (from_ns, to_ns)).await {
+                        Ok(present) => break present,
+                        // Only a server that was out of reach can have old inserts waiting in its sockets.
+                        Err(LookupError::Failed(_)) => was_away = true,
+                        Err(_) => {}
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE.1);
+                };
+                let (there, gone): (Vec<&Seal>, Vec<&Seal>) =
+                    some.iter().partition(|seal| present.contains(&BatchId(seal.batch)));
+                there.into_iter().for_each(|seal| confirm(seal.batch));
+                absent.extend(gone.into_iter().cloned());
+            }
+        }
+        (absent, was_away)
     }
 }

@@ -17,7 +17,7 @@ use crate::client::{Connections, Unavailable};
 use crate::config::{Config, Endpoint};
 use crate::metrics::Metrics;
 use crate::schema::{self, Entry, Guarantee, SchemaError, quoted, time_column};
-use crate::trouble::{InsertError, describe};
+use crate::trouble::{InsertError, code, describe};
 
 /// ClickHouse, embedded or remote. Clones share connections.
 #[derive(Clone)]
@@ -41,9 +41,12 @@ pub enum LookupError {
     /// No way to it.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// It failed.
+    /// It failed on the way, or took too long.
     #[error("asking ClickHouse failed: {0}")]
     Failed(String),
+    /// ClickHouse is there and answers with an error.
+    #[error("asking ClickHouse failed: {0}")]
+    Refused(String),
     /// An insert of one of the batches is still running there.
     #[error("an insert of the batch is still running")]
     StillRunning,
@@ -313,6 +316,7 @@ fn query_id(table: Table, batch: BatchId) -> String {
 async fn answer<T>(asked: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, LookupError> {
     match tokio::time::timeout(LOOKUP_MAX, asked).await {
         Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) if code(&error).is_some() => Err(LookupError::Refused(describe(&error))),
         Ok(Err(error)) => Err(LookupError::Failed(describe(&error))),
         Err(_) => Err(LookupError::Failed(format!("no answer within {LOOKUP_MAX:?}"))),
     }

@@ -68,9 +68,7 @@ pub async fn bit_flips(rig: &Rig) -> Outcome {
         if lost > 0 {
             hits += 1;
             report.require(setup.log().contains("damage"), format!("case {case}: the loss is not in the log"));
-            let aside = setup.dir.join("journal/quarantine");
-            let kept = std::fs::read_dir(&aside).is_ok_and(|mut entries| entries.next().is_some());
-            report.require(kept, format!("case {case}: the damaged bytes are not kept"));
+            report.require(found.kept_aside, format!("case {case}: the damaged bytes are not kept"));
         }
         keep_rest(&mut report, found, case);
     }
@@ -122,6 +120,7 @@ struct Backlog {
     /// Sends fresh items to each copy; apart, because they are in no other copy.
     prober: Oracle,
     tally: Tally,
+    drains: Vec<u64>,
 }
 
 impl Backlog {
@@ -129,6 +128,7 @@ impl Backlog {
         let mut store = rig.store().await?;
         let mut setup = rig.remote(&store);
         setup.set("journal.segment=256KiB");
+        setup.set("journal.confirmed_retention=500ms");
         setup.set("ingest.block_memory_max=1MiB");
         let mut hypocenter = setup.start().await?;
         store.kill().await;
@@ -148,7 +148,7 @@ impl Backlog {
         hypocenter.kill().await;
         store.restart().await?;
         let prober = rig.oracle_named("prober").await?;
-        Ok(Backlog { store, setup, oracle, prober, tally })
+        Ok(Backlog { store, setup, oracle, prober, tally, drains: Vec::new() })
     }
 
     /// A copy of the data directory, and the name of a database for it.
@@ -165,13 +165,18 @@ impl Backlog {
     /// Starts on the damaged copy, lets it drain, and compares.
     async fn drain(&mut self, rig: &Rig, report: &mut Report, setup: &Setup, database: &str) -> Result<Found, Stop> {
         let mut hypocenter = setup.start().await?;
+        let began = Instant::now();
         if let Err(why) = hypocenter.flush(&rig.client, DRAIN).await {
             report.against.push(format!("{database}: {why}"));
         }
+        self.drains.push(began.elapsed().as_millis() as u64);
         let place = self.store.database(database);
-        let found = self.oracle.ask(&Command::Check { place: place.clone(), patience_ms: 0 }).await?;
+        let mut found: Found = self.oracle.ask(&Command::Check { place: place.clone(), patience_ms: 0 }).await?;
         self.prober.target(Some(&hypocenter.doors)).await?;
         report.add_live(self.prober.probe(&place).await?);
+        if found.lost_requests == 1 {
+            found.kept_aside = keeps_damage(&setup.dir.join("journal")).await;
+        }
         hypocenter.kill().await;
         rig.memory(report, setup);
         report.cycles += 1;
@@ -184,6 +189,7 @@ impl Backlog {
 
     fn end(&self, rig: &Rig, report: &mut Report) {
         report.note("backlog_items", self.tally.acked);
+        report.note("drain_ms_max", self.drains.iter().max().copied().unwrap_or(0));
         report.require(self.tally.wrong.is_empty(), format!("wrong answers: {:?}", self.tally.wrong));
         rig.memory(report, &self.setup);
     }
@@ -195,6 +201,18 @@ fn keep_rest(report: &mut Report, found: Found, case: u64) {
     report.require(wrong == 0, format!("case {case}: {:?}", found.examples));
     report.note("lost_by_damage", found.lost);
     report.add(Found { lost: 0, ..found });
+}
+
+/// Damaged bytes are copied aside before the segment that holds them is removed.
+async fn keeps_damage(journal: &Path) -> bool {
+    let began = Instant::now();
+    loop {
+        let aside = std::fs::read_dir(journal.join("quarantine")).is_ok_and(|mut entries| entries.next().is_some());
+        if aside || began.elapsed() > Duration::from_secs(5) {
+            return aside;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn segments(dir: &Path) -> Result<Vec<PathBuf>, Stop> {

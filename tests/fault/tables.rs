@@ -41,6 +41,9 @@ pub struct Found {
     pub torn_requests: u64,
     /// Which they are, by the order of their minting (the first few thousand).
     pub lost_at: Vec<u64>,
+    /// Damaged bytes were kept for a human (where there was damage).
+    #[serde(default)]
+    pub kept_aside: bool,
     /// A few findings in words.
     pub examples: Vec<String>,
     /// Looks it took.
