@@ -103,7 +103,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::PrintConfig { reference, args } => {
-            let page = if reference { config::reference() } else { args.load()?.print() };
+            let page = if reference { crate::keys::reference() } else { args.load()?.print() };
             say(page.trim_end());
             Ok(ExitCode::SUCCESS)
         }

@@ -16,6 +16,9 @@ pub(crate) struct Rules {
     pub body_bytes_max: usize,
 }
 
+/// A journalled body is decompressed up to this many bytes, whatever the limit for new ones is.
+const REPLAY_BYTES_MAX: usize = 1 << 30;
+
 /// Why a journalled frame cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
@@ -48,8 +51,9 @@ pub(crate) fn frame(header: &FrameHeader, body: &[u8], rules: &Rules) -> Result<
     let body = match encoding {
         Encoding::Identity => body,
         _ => {
-            plain = wire::encoding::decompress(encoding, body, rules.body_bytes_max, &mut |_| true)
-                .map_err(FrameError::Encoding)?;
+            // What was accepted under an earlier, larger limit is still accepted.
+            let limit = rules.body_bytes_max.max(REPLAY_BYTES_MAX);
+            plain = wire::encoding::decompress(encoding, body, limit, &mut |_| true).map_err(FrameError::Encoding)?;
             &plain
         }
     };

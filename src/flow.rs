@@ -36,7 +36,9 @@ use crate::{clock, recover, storage};
 /// Open requests may end within this time after the signal.
 const GRACE: Duration = Duration::from_secs(2);
 /// Blocks on their way may arrive within this time; what does not is verified at the next start.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(4);
+/// The engine may end within this time.
+const ENGINE_STOP: Duration = Duration::from_secs(3);
 /// How often counters and ledger entries are written.
 const BOOKS_EVERY: Duration = Duration::from_secs(1);
 /// How long a start waits for the embedded engine before it says ready without it.
@@ -108,8 +110,10 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     if !plan.unsettled.is_empty() {
         tokio::spawn(recover::settle(plan.unsettled, journal.clone(), look.clone(), to_delivery.clone()));
     }
-    if !plan.confirmed.is_empty() {
-        tokio::spawn(recover::verify(plan.confirmed, look, to_delivery.clone()));
+    if plan.confirmed.is_empty() {
+        journal.release(waterline.level());
+    } else {
+        tokio::spawn(recover::verify(plan.confirmed, journal.clone(), look, to_delivery.clone()));
     }
     let counting = (journal.clone(), Arc::clone(&waterline), plan.next, recovery.next_lsn);
     tokio::task::spawn_blocking(move || recover::count_unread(&counting.0, counting.2, counting.3, &counting.1));
@@ -148,15 +152,22 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         addresses: OnceLock::new(),
     });
     let doors = Doors::open(&config, intake, Arc::clone(&health), store, registry).await?;
-    place.wait_ready(ENGINE_START).await;
     let _ = health.addresses.set(doors.addresses.clone());
-    doors.announce(&config);
-    health.serving.store(true, Ordering::Relaxed);
-    info!("ready");
-
+    let announcement = doors.announcement(&config);
     let stop = watch::Sender::new(false);
     let serving = doors.serve(stop.subscribe());
-    signals.first().await;
+    let up = async {
+        // Senders are served meanwhile; only readiness waits, so that the first question finds its tables.
+        place.wait_ready(ENGINE_START).await;
+        announcement.iter().for_each(|line| say(line));
+        health.serving.store(true, Ordering::Relaxed);
+        info!("ready");
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = up => {}
+        () = signals.first() => {}
+    }
 
     // The reverse: doors, books, lanes, delivery, journal, store.
     info!("stopping: no new requests; what was accepted is being stored");
@@ -183,7 +194,9 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     if let Err(error) = journal.close() {
         warn!(%error, "the journal was not closed in order; the next start verifies it");
     }
-    place.stop().await;
+    if tokio::time::timeout(ENGINE_STOP, place.stop()).await.is_err() {
+        warn!("the engine did not end in time and was killed; its data is verified at the next start");
+    }
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -226,22 +239,18 @@ impl Doors {
         Ok(Doors { ports, addresses, tls, limits: settings.limits })
     }
 
-    fn announce(&self, config: &Config) {
+    fn announcement(&self, config: &Config) -> Vec<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let purposes = [
-            ("http", "UI, API     "),
-            ("otlp_grpc", "OTLP/gRPC   "),
-            ("otlp_http", "OTLP/HTTP   "),
-            ("zipkin", "Zipkin      "),
-        ];
-        say(&format!("Hypocenter {} is ready; data in {}", env!("CARGO_PKG_VERSION"), config.data_dir.display()));
-        for ((name, address), (_, purpose)) in self.addresses.iter().zip(purposes) {
-            debug_assert!(purposes.iter().any(|(known, _)| known == name), "every port has a purpose");
-            say(&format!("  {purpose} {scheme}://{address}"));
+        let purposes = ["UI, API     ", "OTLP/gRPC   ", "OTLP/HTTP   ", "Zipkin      "];
+        let mut lines =
+            vec![format!("Hypocenter {} is ready; data in {}", env!("CARGO_PKG_VERSION"), config.data_dir.display())];
+        for ((_, address), purpose) in self.addresses.iter().zip(purposes) {
+            lines.push(format!("  {purpose} {scheme}://{address}"));
         }
         if config.storage.embedded.http_port != 0 && config.storage.url.is_none() {
-            say(&format!("  SQL (reader) http://127.0.0.1:{}", config.storage.embedded.http_port));
+            lines.push(format!("  SQL (reader) http://{}:{}", config.listen, config.storage.embedded.http_port));
         }
+        lines
     }
 
     fn serve(self, stop: watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {

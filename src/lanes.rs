@@ -4,8 +4,8 @@
 //! frames are read again from the journal later: memory stays bounded, order stays the same.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use journal::{Entry, FrameHeader, Journal, Lsn, Reader, Seal};
@@ -193,7 +193,7 @@ impl Lanes {
                 Some(Ok(Entry::Frame { lsn, header, body })) => self.read(lsn, &header, &body),
                 Some(Ok(Entry::Damaged(damage))) => {
                     warn!(?damage, "part of the journal is lost; the rest goes on");
-                    self.next = self.next.max(reader.position());
+                    self.next = self.next.max(Reader::position(reader));
                 }
                 Some(Err(error)) => {
                     warn!(%error, "cannot read the journal; trying again");

@@ -24,6 +24,8 @@ use tracing::{debug, warn};
 
 use crate::config::Tls;
 
+/// Time to send the first byte.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time to finish a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Flow-control windows: a large message must not wait for window updates.
@@ -164,6 +166,10 @@ async fn serve_one(
     tls: Option<TlsAcceptor>,
     stop: watch::Receiver<bool>,
 ) {
+    // A connection that says nothing must not hold its place for ever.
+    if !matches!(tokio::time::timeout(FIRST_BYTE_TIMEOUT, stream.peek(&mut [0; 1])).await, Ok(Ok(1))) {
+        return;
+    }
     match tls {
         None => drive(&server, TokioIo::new(stream), peer, routes, stop).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {

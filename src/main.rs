@@ -12,6 +12,7 @@ mod import_formats;
 mod import_items;
 mod import_post;
 mod intake;
+mod keys;
 mod lanes;
 mod listen;
 mod ranges;

@@ -90,11 +90,15 @@ pub(crate) async fn settle(seals: Vec<Seal>, journal: Journal<Payload>, look: Lo
 }
 
 /// The same for confirmed blocks.
-pub(crate) async fn verify(seals: Vec<Seal>, look: Look, parcels: UnboundedSender<Parcel>) {
+pub(crate) async fn verify(seals: Vec<Seal>, journal: Journal<Payload>, look: Look, parcels: UnboundedSender<Parcel>) {
     let confirm = |batch| look.waterline.settled(batch);
     let total = seals.len();
     match look.send_absent(seals, confirm, &parcels).await {
-        0 => info!(batches = total, "ClickHouse has every batch of the last life"),
+        0 => {
+            // Nothing was freed before: what is retained may go now.
+            journal.release(look.waterline.level());
+            info!(batches = total, "ClickHouse has every batch of the last life");
+        }
         gone => {
             warn!(batches = total, gone, "ClickHouse had lost batches that it had confirmed; they are inserted again");
         }

@@ -52,6 +52,12 @@ impl Waterline {
         self.publish(&state);
     }
 
+    /// Keeps frame `lsn` and all after it in the journal: it holds something that cannot be stored now.
+    pub(crate) fn hold(&self, lsn: Lsn, items: [u32; 3]) {
+        let held = Sent { from: lsn, bytes: 0, items: items.map(u64::from) };
+        self.lock().sent.insert(u128::from(lsn), held);
+    }
+
     /// Notes how far the lanes have come: the oldest frame with rows outside sealed blocks, and the
     /// items in open blocks.
     pub(crate) fn lanes_at(&self, lanes_low: Lsn, open_items: [u64; 3]) {

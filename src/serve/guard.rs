@@ -11,7 +11,7 @@ use access::{Caller, Code, Error, Purpose};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{HOST, HeaderName, ORIGIN};
+use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, Method, Uri};
 
 use crate::Config;
@@ -20,14 +20,13 @@ use crate::app::App;
 
 /// How long a question waits for its turn.
 const TURN_MAX: Duration = Duration::from_secs(10);
-/// Sent by browsers, never by programs.
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Counts every request, refuses browsers that come the wrong way.
 pub(crate) async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let _in_flight = app.metrics.begun();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
     let response = match foreign(&app.config, request.method(), request.uri(), request.headers()) {
         Some(why) => Failure::from(Error::new(Code::PermissionDenied, why)).into_response(),
         None => next.run(request).await,
@@ -64,13 +63,18 @@ async fn admitted(app: &App, mut request: Request, next: Next, purpose: Purpose)
         return next.run(request).await;
     }
     let Ok(Ok(_turn)) = tokio::time::timeout(TURN_MAX, app.questions.acquire()).await else {
-        let error = Error::unavailable("too many questions are being answered; ask again shortly", Duration::from_secs(2));
+        let error =
+            Error::unavailable("too many questions are being answered; ask again shortly", Duration::from_secs(2));
         return Failure::from(error).into_response();
     };
     request.extensions_mut().insert(caller);
     match tokio::time::timeout(app.config.answer_timeout, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Failure::from(Error::new(Code::DeadlineExceeded, "the answer took too long; narrow the time range or the filter")).into_response(),
+        Err(_) => Failure::from(Error::new(
+            Code::DeadlineExceeded,
+            "the answer took too long; narrow the time range or the filter",
+        ))
+        .into_response(),
     }
 }
 
@@ -81,7 +85,9 @@ fn foreign(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads {
         if !host.is_none_or(known) {
-            return Some("this server does not know the name under which it was called; list it in `access.allowed_hosts`");
+            return Some(
+                "this server does not know the name under which it was called; list it in `access.allowed_hosts`",
+            );
         }
         if let Some(origin) = headers.get(ORIGIN) {
             let from = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
@@ -93,8 +99,9 @@ fn foreign(config: &Config, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
         }
         return None;
     }
-    let browser = headers.contains_key(FETCH_SITE) || headers.contains_key(ORIGIN);
-    (config.loopback_only && browser && !host.is_none_or(known))
+    // A rebound name carries neither `Origin` nor `Sec-Fetch-Site` (the page is of "the same origin" and not
+    // trustworthy), so on loopback the name alone decides.
+    (config.loopback_only && !host.is_none_or(known))
         .then_some("this server does not know the name under which it was called; list it in `access.allowed_hosts`")
 }
 
@@ -108,7 +115,10 @@ fn is_known(config: &Config, authority: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
         || host.parse::<std::net::IpAddr>().is_ok()
-        || config.allowed_hosts.iter().any(|known| known.eq_ignore_ascii_case(&host) || known.eq_ignore_ascii_case(authority))
+        || config
+            .allowed_hosts
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&host) || known.eq_ignore_ascii_case(authority))
 }
 
 #[cfg(test)]
@@ -116,12 +126,12 @@ mod tests {
     use super::*;
 
     // Scenario: requests of programs and browsers under own, foreign and odd names.
-    // Guarantee: programs always read; foreign pages change nothing; rebound names are refused.
+    // Guarantee: foreign pages change nothing; rebound names are refused.
     #[test]
     fn names_and_origins() {
         let table = "
             GET  127.0.0.1:7700   -                       -     in
-            GET  evil.example     -                       -     in
+            GET  evil.example     -                       -     out
             GET  evil.example     -                       page  out
             GET  localhost:7700   -                       page  in
             GET  hypo.local:7700  -                       page  in
@@ -149,7 +159,7 @@ mod tests {
                 headers.insert(ORIGIN, words[2].parse().unwrap());
             }
             if words[3] == "page" {
-                headers.insert(FETCH_SITE, "same-origin".parse().unwrap());
+                headers.insert("sec-fetch-site", "same-origin".parse().unwrap());
             }
             let refused = foreign(&config, &words[0].parse().unwrap(), &Uri::from_static("/"), &headers);
             assert_eq!(if refused.is_some() { "out" } else { "in" }, words[4], "{line}");
