@@ -58,6 +58,16 @@ eval-import:
 	test -n "$(DATA)" || { echo "make eval-import DATA=folder with OTLP JSON lines" >&2; exit 1; }
 	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) test --locked --test it evaluation -- --nocapture
 
+## Our own figures (half an hour; docs/benchmarks.md): instructions, CPU, latency, memory, disk, queries
+bench: build
+	"$(TARGET)/release/hypocenter" engine install
+	benches/run.py instructions latency memory engines queries --sides hypocenter $(ARGS)
+
+## Rotel's wheel beside us in the same run: into the same sink, then both into an engine
+bench-peers: build
+	"$(TARGET)/release/hypocenter" engine install
+	benches/run.py peers engines $(ARGS)
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings

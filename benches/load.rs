@@ -43,6 +43,9 @@ struct Args {
     /// Send refused requests again until they are accepted
     #[arg(long)]
     retry: bool,
+    /// Different requests; they are sent in turn, each time with other trace ids
+    #[arg(long, default_value_t = 16)]
+    different: usize,
     /// First stamp, so that several runs send different bodies
     #[arg(long, default_value_t = 1)]
     stamp: u32,
@@ -69,7 +72,7 @@ fn main() {
     let args = Args::parse();
     let workload = Workload::parse(&args.workload).expect("--workload is S, M, L or LOG");
     let now_ns = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    let requests = workload.requests(16, args.batch, now_ns);
+    let requests = workload.requests(args.different, args.batch, now_ns);
     let bytes: usize = requests.iter().map(|request| request.body.len()).sum();
     let items: usize = requests.iter().map(|request| request.items).sum();
     let shared = Arc::new(Shared {
