@@ -87,11 +87,14 @@ fn main() {
         began: Instant::now(),
         stop: AtomicBool::new(false),
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let mut latencies = runtime.block_on(run(Arc::clone(&shared)));
     let wall = shared.began.elapsed().as_secs_f64();
     latencies.sort_unstable();
-    let at = |share: f64| latencies.get(((latencies.len() as f64 - 1.0) * share) as usize).map_or(0.0, |ns| *ns as f64 / 1e6);
+    let at = |share: f64| {
+        latencies.get(((latencies.len() as f64 - 1.0) * share) as usize).map_or(0.0, |ns| *ns as f64 / 1e6)
+    };
     let acknowledged = shared.acknowledged.load(Ordering::Relaxed);
     println!(
         "{}",
@@ -142,7 +145,8 @@ async fn work(shared: Arc<Shared>, client: h2::client::SendRequest<Bytes>) -> Ve
         }
         let body = framed(request.stamped(stamp), shared.args.gzip);
         // Open loop: a late answer does not delay the next request's due time, it counts as waiting.
-        let due = (shared.args.rate > 0).then(|| shared.began + Duration::from_secs_f64(before as f64 / shared.args.rate as f64));
+        let due = (shared.args.rate > 0)
+            .then(|| shared.began + Duration::from_secs_f64(before as f64 / shared.args.rate as f64));
         if let Some(due) = due {
             tokio::time::sleep_until(due.into()).await;
         }

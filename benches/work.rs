@@ -62,7 +62,8 @@ fn main() {
     for number in 0..args.requests {
         let envelope = Envelope { tenant: Arc::from(""), received_ns: NOW_NS as i64, sender: Arc::from("bench") };
         let request = &requests[number % requests.len()];
-        let mut decoded = wire::decode(protocol, &request.body, envelope, &Limits::default()).expect("the workload is valid");
+        let mut decoded =
+            wire::decode(protocol, &request.body, envelope, &Limits::default()).expect("the workload is valid");
         correlate::absorb(&mut decoded.batch);
         done += request.items;
         for (lane, ranges) in store::lanes(&decoded.batch) {

@@ -94,7 +94,8 @@ impl Workload {
         let body = match self {
             Workload::S => {
                 let per_resource = items.div_ceil(5).max(1);
-                let groups = (0..5).map(|at| resource_spans(rng, self, number * 5 + at, per_resource, now_ns)).collect();
+                let groups =
+                    (0..5).map(|at| resource_spans(rng, self, number * 5 + at, per_resource, now_ns)).collect();
                 ExportTraceServiceRequest { resource_spans: groups }.encode_to_vec()
             }
             Workload::M | Workload::L => {
@@ -102,7 +103,8 @@ impl Workload {
                 ExportTraceServiceRequest { resource_spans: vec![group] }.encode_to_vec()
             }
             Workload::Log => {
-                ExportLogsServiceRequest { resource_logs: vec![resource_logs(rng, number, items, now_ns)] }.encode_to_vec()
+                ExportLogsServiceRequest { resource_logs: vec![resource_logs(rng, number, items, now_ns)] }
+                    .encode_to_vec()
             }
         };
         let stamps = (0..body.len().saturating_sub(16)).filter(|at| body[*at..*at + 4] == STAMP).collect();
@@ -126,12 +128,32 @@ impl Request {
 }
 
 const SERVICES: [&str; 14] = [
-    "frontend", "checkout", "cart", "payment", "shipping", "catalog", "currency", "email", "ads", "recommendation", "quote", "fraud",
-    "accounting", "image-provider",
+    "frontend",
+    "checkout",
+    "cart",
+    "payment",
+    "shipping",
+    "catalog",
+    "currency",
+    "email",
+    "ads",
+    "recommendation",
+    "quote",
+    "fraud",
+    "accounting",
+    "image-provider",
 ];
 const ROUTES: [&str; 10] = [
-    "/api/products/{id}", "/api/cart", "/api/cart/{id}/items", "/api/checkout", "/api/shipping/quote", "/api/currency/convert",
-    "/api/recommendations", "/api/ads", "/api/orders/{id}", "/api/users/{id}/address",
+    "/api/products/{id}",
+    "/api/cart",
+    "/api/cart/{id}/items",
+    "/api/checkout",
+    "/api/shipping/quote",
+    "/api/currency/convert",
+    "/api/recommendations",
+    "/api/ads",
+    "/api/orders/{id}",
+    "/api/users/{id}/address",
 ];
 
 fn text(value: impl Into<String>) -> Option<AnyValue> {
@@ -203,7 +225,11 @@ fn resource_spans(rng: &mut Rng, workload: Workload, number: usize, items: usize
         span.span_id = id;
         spans.push(span);
     }
-    let scope = InstrumentationScope { name: "io.opentelemetry.tomcat-10.0".into(), version: "2.10.0-alpha".into(), ..Default::default() };
+    let scope = InstrumentationScope {
+        name: "io.opentelemetry.tomcat-10.0".into(),
+        version: "2.10.0-alpha".into(),
+        ..Default::default()
+    };
     ResourceSpans {
         resource: Some(resource(number, workload != Workload::S)),
         scope_spans: vec![ScopeSpans { scope: Some(scope), spans, ..Default::default() }],
@@ -239,16 +265,21 @@ fn typical_span(rng: &mut Rng, now_ns: u64, large: bool) -> Span {
             attributes.push(pair(&format!("app.detail.{at}"), text(format!("value {at} of the request, {noise}"))));
         }
         let columns: Vec<String> = (0..24).map(|at| format!("t{}.column_{at}", at % 3)).collect();
-        attributes.push(pair("db.query.text", text(format!("SELECT {} FROM orders t0 JOIN items t1 ON t1.order_id = t0.id", columns.join(", ")))));
+        attributes.push(pair(
+            "db.query.text",
+            text(format!("SELECT {} FROM orders t0 JOIN items t1 ON t1.order_id = t0.id", columns.join(", "))),
+        ));
     }
     let mut events = Vec::new();
     if failed {
         events.push(exception(rng, start));
     } else if rng.chance(20) {
-        let attributes = vec![pair("message.id", int(rng.below(100_000) as i64)), pair("message.type", text("RECEIVED"))];
+        let attributes =
+            vec![pair("message.id", int(rng.below(100_000) as i64)), pair("message.type", text("RECEIVED"))];
         events.push(Event { time_unix_nano: start + 1000, name: "message".into(), attributes, ..Default::default() });
     }
-    let status = failed.then(|| Status { code: StatusCode::Error as i32, message: "upstream request timed out".into() });
+    let status =
+        failed.then(|| Status { code: StatusCode::Error as i32, message: "upstream request timed out".into() });
     Span {
         name,
         kind: kind as i32,
@@ -321,7 +352,10 @@ fn exception(rng: &mut Rng, start: u64) -> Event {
         attributes: vec![
             pair("exception.type", text("java.net.SocketTimeoutException")),
             pair("exception.message", text("Read timed out")),
-            pair("exception.stacktrace", text(format!("java.net.SocketTimeoutException: Read timed out\n{}", frames.join("\n")))),
+            pair(
+                "exception.stacktrace",
+                text(format!("java.net.SocketTimeoutException: Read timed out\n{}", frames.join("\n"))),
+            ),
         ],
         ..Default::default()
     }
@@ -341,7 +375,13 @@ fn resource_logs(rng: &mut Rng, number: usize, items: usize, now_ns: u64) -> Res
                 observed_time_unix_nano: now_ns,
                 severity_number: if rng.chance(3) { 17 } else { 9 },
                 severity_text: "INFO".into(),
-                body: text(format!("Order {order} placed by user {} in {} ms, total {}.{:02} EUR", rng.below(100_000), rng.below(900), rng.below(500), rng.below(100))),
+                body: text(format!(
+                    "Order {order} placed by user {} in {} ms, total {}.{:02} EUR",
+                    rng.below(100_000),
+                    rng.below(900),
+                    rng.below(500),
+                    rng.below(100)
+                )),
                 attributes: vec![
                     pair("logger.name", text("com.shop.orders.OrderService")),
                     pair("thread.name", text(format!("http-nio-8080-exec-{}", rng.below(50)))),
