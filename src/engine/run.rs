@@ -292,7 +292,8 @@ fn insert(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Resul
 }
 
 fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result<Progress, Stop> {
-    let array_of_rows = work.ask.settings.iter().any(|(name, value)| name == "output_format_json_array_of_rows" && value != "0");
+    let array_of_rows =
+        work.ask.settings.iter().any(|(name, value)| name == "output_format_json_array_of_rows" && value != "0");
     let way = Way::of(format, array_of_rows);
     if way == Way::Whole {
         bound_whole(&mut work.ask.settings);
@@ -324,7 +325,9 @@ fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result
         while let Some(chunk) = select.next()? {
             begun = true;
             add(&mut total, chunk.progress());
-            let joined = stitch.cut(chunk.bytes()).ok_or_else(|| Failure::new(1001, "STD_EXCEPTION", "a block of the answer lacks its header"))?;
+            let joined = stitch
+                .cut(chunk.bytes())
+                .ok_or_else(|| Failure::new(1001, "STD_EXCEPTION", "a block of the answer lacks its header"))?;
             out.pieces(joined)?;
         }
         Ok::<_, Stop>(total)
@@ -342,7 +345,8 @@ fn query(work: &mut Work, out: &mut Out<'_>, sql: &[u8], format: &str) -> Result
 
 /// A whole answer lies in memory outside the engine's limits, so its result is bounded.
 fn bound_whole(settings: &mut Vec<(String, String)>) {
-    let asked = settings.iter().rev().find(|(name, _)| name == "max_result_bytes").and_then(|(_, value)| value.parse().ok());
+    let asked =
+        settings.iter().rev().find(|(name, _)| name == "max_result_bytes").and_then(|(_, value)| value.parse().ok());
     let bound = asked.filter(|asked: &u64| *asked > 0).map_or(WHOLE_BYTES_MAX, |asked| asked.min(WHOLE_BYTES_MAX));
     settings.retain(|(name, _)| name != "max_result_bytes");
     settings.push(("max_result_bytes".to_owned(), bound.to_string()));

@@ -48,13 +48,17 @@ impl Way {
         };
         match (plain, extra) {
             ("jsoneachrow" | "jsonlines" | "ndjson" | "jsonstringseachrow", 0) if array_of_rows => Way::Whole,
-            ("rowbinary" | "tabseparated" | "tsv" | "tabseparatedraw" | "tsvraw" | "raw" | "csv" | "tskv", 0) => Way::Pieces,
+            ("rowbinary" | "tabseparated" | "tsv" | "tabseparatedraw" | "tsvraw" | "raw" | "csv" | "tskv", 0) => {
+                Way::Pieces
+            }
             ("native" | "null" | "rawblob" | "msgpack" | "bsoneachrow" | "lineasstring", 0) => Way::Pieces,
             ("jsoneachrow" | "jsonlines" | "ndjson" | "jsonstringseachrow", 0) => Way::Pieces,
             ("jsoncompacteachrow" | "jsoncompactstringseachrow", 0) => Way::Pieces,
             ("rowbinary", lists) => Way::Header(Header::Binary { lists }),
             ("csv", lines) => Way::Header(Header::Lines { lines, quoted: true }),
-            ("tabseparated" | "tsv" | "jsoncompacteachrow" | "jsoncompactstringseachrow", lines) => Way::Header(Header::Lines { lines, quoted: false }),
+            ("tabseparated" | "tsv" | "jsoncompacteachrow" | "jsoncompactstringseachrow", lines) => {
+                Way::Header(Header::Lines { lines, quoted: false })
+            }
             _ => Way::Whole,
         }
     }
@@ -146,14 +150,19 @@ mod tests {
     fn headers_come_once() {
         let check = |format: &str, pieces: &[&[u8]], expected: Option<&[u8]>| {
             let mut stitch = Stitch::new(Way::of(format, false));
-            let whole: Option<Vec<u8>> = pieces.iter().map(|piece| stitch.cut(piece)).collect::<Option<Vec<_>>>().map(|cut| cut.concat());
+            let whole: Option<Vec<u8>> =
+                pieces.iter().map(|piece| stitch.cut(piece)).collect::<Option<Vec<_>>>().map(|cut| cut.concat());
             assert_eq!(whole.as_deref(), expected, "{format}");
         };
         check("TSV", &[b"1\n", b"2\n"], Some(b"1\n2\n"));
         check("TSVWithNames", &[b"n\n1\n", b"n\n2\n", b"n\nn\n"], Some(b"n\n1\n2\nn\n"));
         check("TabSeparatedWithNamesAndTypes", &[b"n\nU\n", b"n\nU\n1\n"], Some(b"n\nU\n1\n"));
         check("CSVWithNames", &[b"\"a\nb\"\n1\n", b"\"a\nb\"\n2\n"], Some(b"\"a\nb\"\n1\n2\n"));
-        check("RowBinaryWithNamesAndTypes", &[b"\x01\x01n\x05UInt8\x01", b"\x01\x01n\x05UInt8\x02"], Some(b"\x01\x01n\x05UInt8\x01\x02"));
+        check(
+            "RowBinaryWithNamesAndTypes",
+            &[b"\x01\x01n\x05UInt8\x01", b"\x01\x01n\x05UInt8\x02"],
+            Some(b"\x01\x01n\x05UInt8\x01\x02"),
+        );
         check("rowbinarywithnames", &[b"\x01\x01n\x07", b"\x01\x01n\x08"], Some(b"\x01\x01n\x07\x08"));
         check("TSVWithNames", &[b"n\n1\n", b"2\n"], None);
     }
@@ -162,7 +171,18 @@ mod tests {
     // Guarantee: only formats known to be safe are streamed.
     #[test]
     fn ways() {
-        for format in ["JSON", "JSONCompact", "Pretty", "Values", "Parquet", "ArrowStream", "XML", "NoSuchFormat", "Vertical", "TSVRawWithNames"] {
+        for format in [
+            "JSON",
+            "JSONCompact",
+            "Pretty",
+            "Values",
+            "Parquet",
+            "ArrowStream",
+            "XML",
+            "NoSuchFormat",
+            "Vertical",
+            "TSVRawWithNames",
+        ] {
             assert_eq!(Way::of(format, false), Way::Whole, "{format}");
         }
         for format in ["Native", "RowBinary", "jsoneachrow", "TSVRaw", "CSV"] {

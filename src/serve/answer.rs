@@ -86,7 +86,9 @@ impl IntoResponse for Failure {
         if error.code == Code::Unauthenticated {
             // Programs read the first, browsers ask their user for the second.
             response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hypocenter\""));
-            response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"hypocenter\", charset=\"UTF-8\""));
+            response
+                .headers_mut()
+                .append(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"hypocenter\", charset=\"UTF-8\""));
         }
         response
     }

@@ -24,7 +24,14 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(view: View, status: Arc<impl Status>, access: Arc<Access>, config: Config, metrics: Metrics, registry: Registry) -> App {
+    pub(crate) fn new(
+        view: View,
+        status: Arc<impl Status>,
+        access: Arc<Access>,
+        config: Config,
+        metrics: Metrics,
+        registry: Registry,
+    ) -> App {
         let questions = Semaphore::new(config.questions_max.max(1));
         App { view, status, access, config, metrics, registry, questions, pages: ui::Pages::embedded() }
     }

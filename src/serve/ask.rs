@@ -47,12 +47,19 @@ pub(crate) async fn services(State(app): State<Arc<App>>, Extension(caller): Ext
     ("to" = Option<String>, Query, description = "End of the range; exclusive"),
     ("limit" = Option<u32>, Query, description = "Most operations; all when absent")),
     responses((status = 200, body = OperationsAnswer), (status = "default", body = ErrorAnswer)))]
-pub(crate) async fn operations(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, Path(service): Path<String>, uri: Uri) -> Answer {
+pub(crate) async fn operations(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(service): Path<String>,
+    uri: Uri,
+) -> Answer {
     let params = Params::read(&uri, &["from", "to", "limit"], &[])?;
     let (range, limit) = (params.range()?, params.count("limit")?);
     let answer = app.view.operations(&caller.tenant, range, &service, app.status.now_ns()).await?;
     match limit {
-        Some(limit) => Ok(json(&OperationsAnswer { operations: answer.operations.iter().take(limit).cloned().collect() })),
+        Some(limit) => {
+            Ok(json(&OperationsAnswer { operations: answer.operations.iter().take(limit).cloned().collect() }))
+        }
         None => Ok(json(&*answer)),
     }
 }
@@ -88,7 +95,11 @@ pub(crate) async fn traces(State(app): State<Arc<App>>, Extension(caller): Exten
             error,
             attributes: params.all("attr").filter(|text| !text.is_empty()).map(attribute).collect::<Result<_, _>>()?,
         },
-        whole: TraceMatch { ok, min_duration_ns: params.duration_ns("min_duration")?, max_duration_ns: params.duration_ns("max_duration")? },
+        whole: TraceMatch {
+            ok,
+            min_duration_ns: params.duration_ns("min_duration")?,
+            max_duration_ns: params.duration_ns("max_duration")?,
+        },
         limit: params.count("limit")?,
         cursor: params.owned("cursor"),
     };
@@ -107,7 +118,12 @@ pub(crate) async fn traces(State(app): State<Arc<App>>, Extension(caller): Exten
     ("typed" = Option<bool>, Query, description = "true: attributes and bodies as OTLP AnyValues"),
     ("format" = Option<String>, Query, description = "columns: the whole tree as arrays (TraceColumnsAnswer), without what spans carry")),
     responses((status = 200, body = TraceAnswer), (status = "default", body = ErrorAnswer)))]
-pub(crate) async fn trace(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, Path(trace_id): Path<String>, uri: Uri) -> Answer {
+pub(crate) async fn trace(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(trace_id): Path<String>,
+    uri: Uri,
+) -> Answer {
     let known = ["offset", "limit", "span_id", "logs", "logs_limit", "logs_cursor", "typed", "format"];
     let params = Params::read(&uri, &known, &[])?;
     match params.text("format") {
@@ -208,14 +224,20 @@ fn attribute(text: &str) -> Result<(String, String), Failure> {
 }
 
 fn log_match(params: &Params) -> Result<LogMatch, Failure> {
-    let bad = |name: &'static str| move |error: query::QueryError| -> Failure { Error::invalid(format!("`{name}`: {error}")).into() };
+    let bad = |name: &'static str| {
+        move |error: query::QueryError| -> Failure { Error::invalid(format!("`{name}`: {error}")).into() }
+    };
     Ok(LogMatch {
         service: params.owned("service"),
         severity_min: params.text("severity").map(query::severity).transpose().map_err(bad("severity"))?,
-        trace_ids: params.text("trace_id").map(query::trace_id).transpose().map_err(bad("trace_id"))?.map_or(Vec::new(), |id| log_ids(&id)),
+        trace_ids: params
+            .text("trace_id")
+            .map(query::trace_id)
+            .transpose()
+            .map_err(bad("trace_id"))?
+            .map_or(Vec::new(), |id| log_ids(&id)),
         span_id: params.text("span_id").map(query::span_id).transpose().map_err(bad("span_id"))?,
         pattern_key: params.text("pattern_id").map(query::pattern).transpose().map_err(bad("pattern_id"))?,
         terms: params.text("query").map(query::parse).transpose().map_err(bad("query"))?.unwrap_or_default(),
     })
 }
-

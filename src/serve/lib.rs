@@ -61,7 +61,13 @@ impl Default for Config {
 }
 
 /// Everything that port 7700 answers. `registry` gets this room's metrics and is what `/metrics` shows.
-pub fn router(view: View, status: Arc<impl Status>, access: Arc<Access>, config: Config, mut registry: Registry) -> Router {
+pub fn router(
+    view: View,
+    status: Arc<impl Status>,
+    access: Arc<Access>,
+    config: Config,
+    mut registry: Registry,
+) -> Router {
     let metrics = metrics::Metrics::new(&mut registry);
     let app = app::App::new(view, status, access, config, metrics, registry);
     routes::router(Arc::new(app))

@@ -40,8 +40,17 @@ impl Metrics {
             in_flight: Gauge::default(),
         };
         registry.register("api_requests", "Requests answered on the API port", metrics.requests.clone());
-        registry.register_with_unit("api_request_duration", "Time until the answer began", Unit::Seconds, metrics.seconds.clone());
-        registry.register("api_requests_in_flight", "Requests being answered on the API port", metrics.in_flight.clone());
+        registry.register_with_unit(
+            "api_request_duration",
+            "Time until the answer began",
+            Unit::Seconds,
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "api_requests_in_flight",
+            "Requests being answered on the API port",
+            metrics.in_flight.clone(),
+        );
         metrics
     }
 

@@ -44,7 +44,10 @@ pub fn document() -> String {
 /// This description.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "process", responses((status = 200, body = Object)))]
 pub(crate) async fn openapi() -> Response {
-    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
     (headers, document()).into_response()
 }
 

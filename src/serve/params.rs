@@ -16,7 +16,8 @@ pub(crate) struct Params {
 impl Params {
     /// Reads them. `repeatable` names may come more than once.
     pub(crate) fn read(uri: &Uri, known: &[&str], repeatable: &[&str]) -> Result<Params, Failure> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Error::invalid("the query string cannot be read"))?;
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|_| Error::invalid("the query string cannot be read"))?;
         for (at, (name, _)) in pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) && !repeatable.contains(&name.as_str()) {
                 let shown: String = name.chars().take(60).collect();
@@ -33,7 +34,11 @@ impl Params {
 
     /// One value; an empty one counts as absent.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.pairs
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// One value, owned.
@@ -64,7 +69,9 @@ impl Params {
 
     /// A duration in nanoseconds.
     pub(crate) fn duration_ns(&self, name: &str) -> Result<Option<u64>, Failure> {
-        let read = |text: &str| view::parse_duration_ns(text).map_err(|error| Error::invalid(format!("`{name}`: {error}")).into());
+        let read = |text: &str| {
+            view::parse_duration_ns(text).map_err(|error| Error::invalid(format!("`{name}`: {error}")).into())
+        };
         self.text(name).map(read).transpose()
     }
 
@@ -91,7 +98,8 @@ mod tests {
     fn query_strings() {
         let read = |query: &str| {
             let uri: Uri = format!("/x?{query}").parse().unwrap();
-            Params::read(&uri, &["a", "limit", "typed", "d"], &["attr"]).map_err(|failure| failure.into_response().status().as_u16())
+            Params::read(&uri, &["a", "limit", "typed", "d"], &["attr"])
+                .map_err(|failure| failure.into_response().status().as_u16())
         };
         let params = read("a=x%20y+z&attr=k%3Dv&attr=k2=v2&limit=5&typed=true&d=1.5s").ok().unwrap();
         assert_eq!(params.text("a"), Some("x y z"));

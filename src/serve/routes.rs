@@ -8,7 +8,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware::Next};
-use http::header::{ALLOW, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::header::{
+    ALLOW, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
 use http::{HeaderValue, Method};
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -98,7 +100,10 @@ async fn elsewhere(State(app): State<Arc<App>>, request: Request) -> Response {
         return Failure::no_such_path(path).into_response();
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return with_allow(Failure::no_such_method(request.method()).into_response(), Some(HeaderValue::from_static("GET, HEAD")));
+        return with_allow(
+            Failure::no_such_method(request.method()).into_response(),
+            Some(HeaderValue::from_static("GET, HEAD")),
+        );
     }
     ui::page(&app.pages, path, request.headers())
 }
@@ -137,7 +142,11 @@ fn cors(config: &Config) -> Option<CorsLayer> {
 }
 
 fn panicked(cause: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    let text = cause
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| cause.downcast_ref::<&str>().copied())
+        .unwrap_or("unknown");
     tracing::error!(panic = text, "a request broke something");
     Failure::from(Error::internal("Hypocenter broke on this request; its log says more")).into_response()
 }

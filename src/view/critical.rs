@@ -34,7 +34,9 @@ pub(crate) fn path(tree: &Tree) -> Vec<bool> {
         critical[parent.row as usize] = true;
         inside.clear();
         let caller = &tree.nodes[parent.row as usize];
-        inside.extend(children.of_row(parent.row).iter().filter_map(|row| fit(&tree.nodes[*row as usize], *row, caller, parent)));
+        inside.extend(
+            children.of_row(parent.row).iter().filter_map(|row| fit(&tree.nodes[*row as usize], *row, caller, parent)),
+        );
         inside.sort_unstable_by_key(|child| (child.end_ns, child.start_ns));
         let mut cursor_ns = parent.end_ns;
         for child in inside.iter().rev() {

@@ -69,7 +69,16 @@ mod tests {
         let end = logs::PageEnd { time_ns: 17, given: 3, snapshot_ns: 99 };
         assert_eq!(to_times(LOGS_NEWEST, &of_times(LOGS_NEWEST, &end)), Ok(end.clone()));
         assert!(to_times(LOGS_OLDEST, &of_times(LOGS_NEWEST, &end)).is_err());
-        for bad in ["", "t1", "t1.1.ab", "t1.1.ab.2.3", "t1.x.ab.2", "t1.1.'.2", "t1.1.ab.99999999999999999999", "t1.9223372036854775807.ab.2"] {
+        for bad in [
+            "",
+            "t1",
+            "t1.1.ab",
+            "t1.1.ab.2.3",
+            "t1.x.ab.2",
+            "t1.1.'.2",
+            "t1.1.ab.99999999999999999999",
+            "t1.9223372036854775807.ab.2",
+        ] {
             assert!(to_traces(bad).is_err(), "{bad}");
         }
     }

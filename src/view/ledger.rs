@@ -83,7 +83,8 @@ impl View {
                 example: some(row.example),
             })
             .collect();
-        let next = more.map(|(time_ns, given)| cursor::of_times(cursor::LEDGER, &PageEnd { time_ns, given, snapshot_ns }));
+        let next =
+            more.map(|(time_ns, given)| cursor::of_times(cursor::LEDGER, &PageEnd { time_ns, given, snapshot_ns }));
         Ok(LedgerAnswer { entries, next_cursor: next })
     }
 }

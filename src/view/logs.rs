@@ -150,7 +150,14 @@ impl View {
     }
 
     /// How many records match, over time. Without a step a round one is chosen.
-    pub async fn histogram(&self, tenant: &str, range: TimeRange, matching: &LogMatch, step_ns: Option<u64>, now_ns: i64) -> Result<HistogramAnswer, ViewError> {
+    pub async fn histogram(
+        &self,
+        tenant: &str,
+        range: TimeRange,
+        matching: &LogMatch,
+        step_ns: Option<u64>,
+        now_ns: i64,
+    ) -> Result<HistogramAnswer, ViewError> {
         let asked = range.window(now_ns)?;
         let client = self.store.client()?;
         let ask = ask(&client, tenant);
@@ -167,7 +174,13 @@ impl View {
         self.histogram_of(&ask, window, matching, step_ns).await
     }
 
-    async fn histogram_of(&self, ask: &Ask<'_>, window: Window, matching: &LogMatch, step_ns: Option<u64>) -> Result<HistogramAnswer, ViewError> {
+    async fn histogram_of(
+        &self,
+        ask: &Ask<'_>,
+        window: Window,
+        matching: &LogMatch,
+        step_ns: Option<u64>,
+    ) -> Result<HistogramAnswer, ViewError> {
         let step_ns = match step_ns {
             Some(0) => return Err(ViewError::Invalid("`step` is longer than nothing".into())),
             Some(step_ns) => i64::try_from(step_ns).unwrap_or(i64::MAX),
@@ -179,10 +192,14 @@ impl View {
         let origin_ns = window.from_ns.div_euclid(step_ns) * step_ns;
         let steps = (window.to_ns - 1 - origin_ns) / step_ns + 1;
         if steps > STEPS.1 {
-            return Err(ViewError::Invalid(format!("that makes {steps} steps, and {} are the most: give a longer `step`", STEPS.1)));
+            return Err(ViewError::Invalid(format!(
+                "that makes {steps} steps, and {} are the most: give a longer `step`",
+                STEPS.1
+            )));
         }
-        let mut buckets: Vec<HistogramBucket> =
-            (0..steps).map(|step| HistogramBucket { time_ns: (origin_ns + step * step_ns).into(), counts: BTreeMap::new() }).collect();
+        let mut buckets: Vec<HistogramBucket> = (0..steps)
+            .map(|step| HistogramBucket { time_ns: (origin_ns + step * step_ns).into(), counts: BTreeMap::new() })
+            .collect();
         for row in histogram(ask, window, matching, origin_ns, step_ns).await? {
             let bucket = usize::try_from(row.step).ok().and_then(|step| buckets.get_mut(step));
             if let Some(bucket) = bucket {
@@ -205,7 +222,8 @@ pub(crate) fn lines(rows: Vec<LogRow>, gathered: &mut Gathered, typed: bool) -> 
 
 fn line(row: LogRow, gathered: &mut Gathered, typed: bool) -> LogLine {
     let has_trace = !row.trace_id.is_empty();
-    let number = if row.severity_number > 0 { row.severity_number } else { model::kind::severity_number(&row.severity_text) };
+    let number =
+        if row.severity_number > 0 { row.severity_number } else { model::kind::severity_number(&row.severity_text) };
     let no_body = row.marks & mark::NO_BODY != 0;
     LogLine {
         time_ns: row.time_ns.into(),

@@ -48,18 +48,39 @@ impl Oddity {
     /// As a problem of `count` spans.
     pub fn problem(self, count: u64) -> Problem {
         let (code, text) = match self {
-            Oddity::NoRoot => ("no_root", "No span is without a parent: the beginning of the request is not here, or not yet."),
+            Oddity::NoRoot => {
+                ("no_root", "No span is without a parent: the beginning of the request is not here, or not yet.")
+            }
             Oddity::SeveralRoots => ("several_roots", "More than one span has no parent."),
-            Oddity::MissingParent => ("missing_parent", "The parent of these spans is not here: not sent, sampled out, refused, or not yet arrived."),
-            Oddity::SelfParent => ("self_parent", "These spans name themselves as their parent; they are shown as roots."),
+            Oddity::MissingParent => (
+                "missing_parent",
+                "The parent of these spans is not here: not sent, sampled out, refused, or not yet arrived.",
+            ),
+            Oddity::SelfParent => {
+                ("self_parent", "These spans name themselves as their parent; they are shown as roots.")
+            }
             Oddity::Cycle => ("cycle", "Parents form a circle; it was cut at its earliest span."),
-            Oddity::SharedId => ("shared_span_id", "Different spans have the same id; children go to the one of their service, else to the first."),
+            Oddity::SharedId => (
+                "shared_span_id",
+                "Different spans have the same id; children go to the one of their service, else to the first.",
+            ),
             Oddity::Resent => ("resent", "These spans came more than once; each is counted and shown once."),
-            Oddity::ClockSkew => ("clock_skew", "These spans begin before their parent in another service: clocks differ."),
-            Oddity::TimeReplaced => ("time_replaced", "These spans came without a usable time and stand at their receive time."),
-            Oddity::EndBeforeStart => ("end_before_start", "These spans end before they begin; their duration is shown as 0."),
-            Oddity::Shortened => ("shortened", "Attributes, events, links or long values of these spans were dropped or cut by the sender or a limit."),
-            Oddity::TooManySpans => ("too_many_spans", "The trace has more spans than are shown; the earliest are shown."),
+            Oddity::ClockSkew => {
+                ("clock_skew", "These spans begin before their parent in another service: clocks differ.")
+            }
+            Oddity::TimeReplaced => {
+                ("time_replaced", "These spans came without a usable time and stand at their receive time.")
+            }
+            Oddity::EndBeforeStart => {
+                ("end_before_start", "These spans end before they begin; their duration is shown as 0.")
+            }
+            Oddity::Shortened => (
+                "shortened",
+                "Attributes, events, links or long values of these spans were dropped or cut by the sender or a limit.",
+            ),
+            Oddity::TooManySpans => {
+                ("too_many_spans", "The trace has more spans than are shown; the earliest are shown.")
+            }
         };
         Problem { code, text, count }
     }

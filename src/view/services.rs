@@ -144,14 +144,25 @@ where
 
 impl View {
     /// The services seen in a range, by name, with counts.
-    pub async fn services(&self, tenant: &str, range: TimeRange, now_ns: i64) -> Result<Arc<ServicesAnswer>, ViewError> {
+    pub async fn services(
+        &self,
+        tenant: &str,
+        range: TimeRange,
+        now_ns: i64,
+    ) -> Result<Arc<ServicesAnswer>, ViewError> {
         let window = range.window(now_ns)?;
         let key = Key { tenant: tenant.to_owned(), range, service: None };
         kept(&self.names.services, key, self.services_now(tenant, window)).await
     }
 
     /// The operations of a service seen in a range.
-    pub async fn operations(&self, tenant: &str, range: TimeRange, service: &str, now_ns: i64) -> Result<Arc<OperationsAnswer>, ViewError> {
+    pub async fn operations(
+        &self,
+        tenant: &str,
+        range: TimeRange,
+        service: &str,
+        now_ns: i64,
+    ) -> Result<Arc<OperationsAnswer>, ViewError> {
         let window = range.window(now_ns)?;
         let key = Key { tenant: tenant.to_owned(), range, service: Some(service.to_owned()) };
         let make = async {

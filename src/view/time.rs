@@ -44,7 +44,9 @@ impl TimePoint {
         if let Some(offset) = trimmed.strip_prefix("now") {
             return relative(offset).map(TimePoint::FromNow).ok_or_else(bad);
         }
-        if trimmed.starts_with(|c: char| c.is_ascii_digit() || c == '-') && trimmed[1..].bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        if trimmed.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+            && trimmed[1..].bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        {
             return epoch(trimmed).map(TimePoint::At).ok_or_else(bad);
         }
         calendar(trimmed).map(TimePoint::At).ok_or_else(bad)

@@ -18,7 +18,10 @@ use utoipa::ToSchema;
 use crate::attributes::Attributes;
 use crate::logs::{LogLine, lines, next};
 use crate::problems::{Oddity, Problem};
-use crate::shared::{Gathered, KINDS, Ns, Resource, ResourceKey, STATUSES, Scope, ScopeKey, json, mark_names, number_of, shown_trace_id, some};
+use crate::shared::{
+    Gathered, KINDS, Ns, Resource, ResourceKey, STATUSES, Scope, ScopeKey, json, mark_names, number_of, shown_trace_id,
+    some,
+};
 use crate::tree::{Builder, Node, Tree};
 use crate::{Limits, View, ViewError, ask, cursor, query};
 
@@ -287,7 +290,13 @@ struct Found {
 
 impl View {
     /// One trace with what its spans carry.
-    pub async fn trace(&self, tenant: &str, trace_id: &str, question: TraceQuestion, now_ns: i64) -> Result<TraceAnswer, ViewError> {
+    pub async fn trace(
+        &self,
+        tenant: &str,
+        trace_id: &str,
+        question: TraceQuestion,
+        now_ns: i64,
+    ) -> Result<TraceAnswer, ViewError> {
         let id = query::trace_id(trace_id)?;
         let span_id = question.span_id.as_deref().map(query::span_id).transpose()?;
         let client = self.store.client()?;
@@ -301,7 +310,8 @@ impl View {
         let (resources, scopes) = gathered.into_lists();
         let (start_ns, duration_ns) = found.extent();
         let root = found.tree.nodes.get(found.tree.root);
-        let text = |list: &[String], number: Option<u32>| number.map_or(String::new(), |number| list[number as usize].clone());
+        let text =
+            |list: &[String], number: Option<u32>| number.map_or(String::new(), |number| list[number as usize].clone());
         let mut services = found.tree.services.clone();
         services.sort_unstable();
         let partial_reason = found.partial_reason();
@@ -358,7 +368,8 @@ impl View {
         gathered: &mut Gathered,
         now_ns: i64,
     ) -> Result<(Vec<LogLine>, Option<String>), ViewError> {
-        let after = question.logs_cursor.as_deref().map(|text| cursor::to_times(cursor::LOGS_OLDEST, text)).transpose()?;
+        let after =
+            question.logs_cursor.as_deref().map(|text| cursor::to_times(cursor::LOGS_OLDEST, text)).transpose()?;
         let limit = question.logs_limit.unwrap_or(self.limits.trace_logs_default).min(self.limits.list_max);
         if !question.logs || limit == 0 || found.total_logs() == 0 {
             return Ok((Vec::new(), None));
@@ -410,7 +421,10 @@ async fn find(ask: &Ask<'_>, id: &str, limits: &Limits) -> Result<Found, ViewErr
 }
 
 fn union(ranges: &[TraceRange]) -> Option<Window> {
-    ranges.iter().map(TraceRange::window).reduce(|a, b| Window { from_ns: a.from_ns.min(b.from_ns), to_ns: a.to_ns.max(b.to_ns) })
+    ranges
+        .iter()
+        .map(TraceRange::window)
+        .reduce(|a, b| Window { from_ns: a.from_ns.min(b.from_ns), to_ns: a.to_ns.max(b.to_ns) })
 }
 
 fn id_number(hex: &str) -> u64 {
@@ -498,14 +512,18 @@ impl Found {
             (start_ns, self.span_logs.iter().map(|logs| i128::from(logs.last_ns)).max().unwrap_or(0))
         } else {
             let start_ns = nodes.iter().map(|node| node.start_ns).min().unwrap_or(0);
-            (start_ns, nodes.iter().map(|node| i128::from(node.start_ns) + i128::from(node.duration_ns)).max().unwrap_or(0))
+            (
+                start_ns,
+                nodes.iter().map(|node| i128::from(node.start_ns) + i128::from(node.duration_ns)).max().unwrap_or(0),
+            )
         };
         (start_ns.into(), Ns((end_ns - i128::from(start_ns)).max(0)))
     }
 
     fn partial_reason(&self) -> Option<String> {
         let shown = self.tree.nodes.len() as u64;
-        (self.total_spans > shown).then(|| format!("the trace has {} spans, of which the {shown} earliest are shown", self.total_spans))
+        (self.total_spans > shown)
+            .then(|| format!("the trace has {} spans, of which the {shown} earliest are shown", self.total_spans))
     }
 
     fn problems(&self) -> Vec<Problem> {
@@ -516,7 +534,13 @@ impl Found {
         problems
     }
 
-    fn spans(&self, rows: &[usize], mut details: HashMap<Identity, DetailRow>, gathered: &mut Gathered, typed: bool) -> Vec<Span> {
+    fn spans(
+        &self,
+        rows: &[usize],
+        mut details: HashMap<Identity, DetailRow>,
+        gathered: &mut Gathered,
+        typed: bool,
+    ) -> Vec<Span> {
         rows.iter()
             .filter_map(|row| {
                 let node = &self.tree.nodes[*row];
@@ -582,7 +606,11 @@ fn events(detail: &DetailRow, typed: bool) -> Vec<SpanEvent> {
             name: detail.event_names[at].clone(),
             // Stored modulo 2^64: what does not fit a signed number comes back as sent.
             time_ns: (detail.event_times_ns[at] as u64).into(),
-            attributes: Attributes::read(&detail.event_attributes[at], text_at(&detail.event_attribute_types, at), typed),
+            attributes: Attributes::read(
+                &detail.event_attributes[at],
+                text_at(&detail.event_attribute_types, at),
+                typed,
+            ),
             dropped_attributes_count: detail.event_dropped.get(at).copied().unwrap_or(0),
         })
         .collect()

@@ -96,12 +96,15 @@ impl View {
         let ask = ask(&client, tenant);
         let page = search(&ask, &asked).await?;
         let logs = log_counts(&ask, &page.traces).await?;
-        let mut traces: Vec<TraceSummary> = page.traces.into_iter().zip(logs).map(|(summary, logs)| told(summary, logs)).collect();
+        let mut traces: Vec<TraceSummary> =
+            page.traces.into_iter().zip(logs).map(|(summary, logs)| told(summary, logs)).collect();
         // The page's order is that of matching spans; within it people read starts.
         traces.sort_by_key(|trace| std::cmp::Reverse(trace.start_ns));
         Ok(TracesAnswer {
             traces,
-            next_cursor: page.more.map(|(key_ns, trace_id)| cursor::of_traces(&PageEnd { key_ns, trace_id, snapshot_ns })),
+            next_cursor: page
+                .more
+                .map(|(key_ns, trace_id)| cursor::of_traces(&PageEnd { key_ns, trace_id, snapshot_ns })),
             partial: page.partial,
             partial_reason: page.partial.then(|| "the search took many steps; go on with next_cursor".to_owned()),
         })
@@ -112,7 +115,8 @@ impl View {
 async fn log_counts(ask: &Ask<'_>, traces: &[Summary]) -> Result<Vec<u64>, ViewError> {
     let Some(window) = range_of(ask, traces).await? else { return Ok(vec![0; traces.len()]) };
     let ids: Vec<String> = traces.iter().flat_map(|summary| crate::trace::log_ids(&summary.trace_id)).collect();
-    let counts: std::collections::HashMap<String, u64> = trace::log_counts(ask, &ids, window).await?.into_iter().collect();
+    let counts: std::collections::HashMap<String, u64> =
+        trace::log_counts(ask, &ids, window).await?.into_iter().collect();
     let sum = |id: &str| crate::trace::log_ids(id).iter().filter_map(|id| counts.get(id)).sum();
     Ok(traces.iter().map(|summary| sum(&summary.trace_id)).collect())
 }

@@ -125,7 +125,17 @@ impl Builder {
         cut_cycles(&nodes, &mut parents.rows, &mut odd);
         note_oddities(&nodes, &parents, &mut odd);
         let complete = parents.missing == 0 && parents.parentless > 0;
-        depth_first(nodes, &parents, Tree { services: services.texts, names: names.texts, complete, problems: odd.problems(), ..Tree::default() })
+        depth_first(
+            nodes,
+            &parents,
+            Tree {
+                services: services.texts,
+                names: names.texts,
+                complete,
+                problems: odd.problems(),
+                ..Tree::default()
+            },
+        )
     }
 }
 
@@ -185,7 +195,8 @@ struct Shared {
 
 impl Carriers {
     fn of(nodes: &[Node]) -> Carriers {
-        let mut carriers = Carriers { first: HashMap::with_capacity(nodes.len()), shared: HashMap::new(), by_service: HashMap::new() };
+        let mut carriers =
+            Carriers { first: HashMap::with_capacity(nodes.len()), shared: HashMap::new(), by_service: HashMap::new() };
         for (row, node) in nodes.iter().enumerate() {
             let first = *carriers.first.entry(node.span_id).or_insert(row as u32);
             if first as usize != row {
@@ -299,12 +310,17 @@ fn note_oddities(nodes: &[Node], parents: &Parents, odd: &mut Odd) {
     let marked = |bits: u32| nodes.iter().filter(|node| node.marks & bits != 0).count() as u64;
     odd.add(Oddity::TimeReplaced, marked(mark::QUARANTINED | mark::NO_TIME));
     odd.add(Oddity::EndBeforeStart, marked(mark::END_BEFORE_START));
-    odd.add(Oddity::Shortened, nodes.iter().filter(|node| node.dropped || node.marks & (mark::TRUNCATED | mark::TRIMMED) != 0).count() as u64);
+    odd.add(
+        Oddity::Shortened,
+        nodes.iter().filter(|node| node.dropped || node.marks & (mark::TRUNCATED | mark::TRIMMED) != 0).count() as u64,
+    );
     let unplaced = mark::QUARANTINED | mark::NO_TIME;
     let skewed = nodes.iter().zip(&parents.rows).filter(|(node, parent)| {
         parent.is_some_and(|parent| {
             let parent = &nodes[parent as usize];
-            node.start_ns < parent.start_ns && node.service != parent.service && (node.marks | parent.marks) & unplaced == 0
+            node.start_ns < parent.start_ns
+                && node.service != parent.service
+                && (node.marks | parent.marks) & unplaced == 0
         })
     });
     odd.add(Oddity::ClockSkew, skewed.count() as u64);

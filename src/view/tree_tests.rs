@@ -263,13 +263,29 @@ fn parallel() {
 // Guarantee: built without deep recursion or quadratic work; every span is there once.
 #[test]
 fn large_shapes() {
-    let shapes: [fn(u64) -> (u64, u64); 4] = [|i| (i + 1, i), |i| (i + 1, u64::from(i > 0)), |i| (if i == 0 { 1 } else { 7 }, u64::from(i > 0) * 7), |i| (i + 1, (i + 1) % 100_000 + 1)];
+    let shapes: [fn(u64) -> (u64, u64); 4] = [
+        |i| (i + 1, i),
+        |i| (i + 1, u64::from(i > 0)),
+        |i| (if i == 0 { 1 } else { 7 }, u64::from(i > 0) * 7),
+        |i| (i + 1, (i + 1) % 100_000 + 1),
+    ];
     for shape in shapes {
         let mut builder = Builder::default();
         let (service, name) = (builder.service("s"), builder.name("n"));
         for i in 0..100_000u64 {
             let (span_id, parent_id) = shape(i);
-            builder.push(Node { span_id, parent_id, service, name, kind: 1, status: 0, start_ns: i as i64, duration_ns: 200_000 - i, marks: 0, dropped: false });
+            builder.push(Node {
+                span_id,
+                parent_id,
+                service,
+                name,
+                kind: 1,
+                status: 0,
+                start_ns: i as i64,
+                duration_ns: 200_000 - i,
+                marks: 0,
+                dropped: false,
+            });
         }
         assert_eq!(builder.build().nodes.len(), 100_000);
     }

@@ -48,9 +48,8 @@ pub fn decode(protocol: Protocol, body: &[u8], envelope: Envelope, limits: &Limi
         }
         Protocol::Ledger => books::ledger(body, envelope),
         Protocol::DeadLetters => books::dead_letters(body, envelope),
-        Protocol::ZipkinV2Json
-        | Protocol::ZipkinV2Proto
-        | Protocol::ZipkinV1Json
-        | Protocol::ZipkinV1Thrift => zipkin::decode(protocol, body, envelope, limits),
+        Protocol::ZipkinV2Json | Protocol::ZipkinV2Proto | Protocol::ZipkinV1Json | Protocol::ZipkinV1Thrift => {
+            zipkin::decode(protocol, body, envelope, limits)
+        }
     }
 }

@@ -28,7 +28,8 @@ fn one_document() {
         assert_eq!(text.lines().count(), ROWS + header_lines, "{format}");
     }
     for format in ["JSON", "JSONCompact", "JSONColumnsWithMetadata"] {
-        let document: serde_json::Value = serde_json::from_str(&ask(format).ok()).unwrap_or_else(|error| panic!("{format}: {error}"));
+        let document: serde_json::Value =
+            serde_json::from_str(&ask(format).ok()).unwrap_or_else(|error| panic!("{format}: {error}"));
         assert!(document["rows"] == ROWS, "{format}: {}", document["rows"]);
     }
     let text = client.sql_with("output_format_json_array_of_rows=1", &format!("{SQL} FORMAT JSONEachRow")).ok();
@@ -50,7 +51,10 @@ fn whole_answers_are_bounded() {
     let answer = client.sql("SELECT number, toString(number) FROM numbers(20000000) FORMAT JSON");
     assert_eq!(answer.code(), 396, "{}", answer.text().chars().take(200).collect::<String>());
     for parameters in ["", "session_id=s"] {
-        let failed = client.sql_with(parameters, "SELECT number, throwIf(number = 150000) FROM numbers(200000) SETTINGS max_block_size = 1000 FORMAT JSON");
+        let failed = client.sql_with(
+            parameters,
+            "SELECT number, throwIf(number = 150000) FROM numbers(200000) SETTINGS max_block_size = 1000 FORMAT JSON",
+        );
         assert_eq!(failed.code(), 395);
         assert_eq!(client.sql_with(parameters, "SELECT 1 FORMAT TSV").ok(), "1");
     }

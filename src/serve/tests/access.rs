@@ -42,7 +42,9 @@ async fn every_route_is_guarded() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let asked = path.replace("{trace_id}", &trace_id("1")).replace("{service}", "x");
-            let status = async |headers: &[(&str, &str)]| rig.send(request(&method.to_uppercase(), &asked, headers)).await.status().as_u16();
+            let status = async |headers: &[(&str, &str)]| {
+                rig.send(request(&method.to_uppercase(), &asked, headers)).await.status().as_u16()
+            };
             let none = status(&[]).await;
             if open.contains(path.as_str()) {
                 assert_eq!(none, 200, "{path}");
@@ -58,7 +60,16 @@ async fn every_route_is_guarded() {
             assert!(good == 200 || good == 404, "{path}: {good}");
         }
     }
-    for odd in ["//api/v1/services", "/api//v1/services", "/api/v1/services/", "/api/v1/./services", "/API/v1/services", "/api/v1/services;a=b", "/api/v1/%73ervices", "/x/../api/v1/services"] {
+    for odd in [
+        "//api/v1/services",
+        "/api//v1/services",
+        "/api/v1/services/",
+        "/api/v1/./services",
+        "/API/v1/services",
+        "/api/v1/services;a=b",
+        "/api/v1/%73ervices",
+        "/x/../api/v1/services",
+    ] {
         let response = rig.send(request("GET", odd, &[])).await;
         let status = response.status().as_u16();
         assert!(status == 401 || status == 404 || !body(response).await.contains("\"services\""), "{odd}: {status}");
@@ -77,11 +88,19 @@ async fn tenants_are_apart() {
         rig.store(tenant, Protocol::OtlpLogsJson, &logs(&format!("0 {service} INFO 1 a | {tenant} line"))).await;
     }
     for (secret, tenant, service, other) in [("Bearer a", "red", "one", "two"), ("Bearer b", "blue", "two", "one")] {
-        for path in ["/api/v1/services", "/api/v1/traces", "/api/v1/logs", &format!("/api/v1/traces/{}", trace_id("1")), "/api/v1/logs?query=line"] {
+        for path in [
+            "/api/v1/services",
+            "/api/v1/traces",
+            "/api/v1/logs",
+            &format!("/api/v1/traces/{}", trace_id("1")),
+            "/api/v1/logs?query=line",
+        ] {
             let answer = body(rig.send(request("GET", path, &[("authorization", secret)])).await).await;
             assert!(answer.contains(service) && !answer.contains(&format!("\"{other}\"")), "{tenant} {path}: {answer}");
         }
-        let crossing = rig.send(request("GET", "/api/v1/services", &[("authorization", secret), ("x-scope-orgid", "green")])).await;
+        let crossing = rig
+            .send(request("GET", "/api/v1/services", &[("authorization", secret), ("x-scope-orgid", "green")]))
+            .await;
         assert!(crossing.status().is_client_error());
     }
 }
@@ -90,7 +109,8 @@ async fn tenants_are_apart() {
 // Guarantee: JSON errors with the right code; readiness and ingest answer without the store.
 #[tokio::test]
 async fn errors_are_json() {
-    let (_, nowhere) = watch::channel(Some(Endpoint { url: "http://127.0.0.1:9".into(), user: "u".into(), password: "p".into() }));
+    let (_, nowhere) =
+        watch::channel(Some(Endpoint { url: "http://127.0.0.1:9".into(), user: "u".into(), password: "p".into() }));
     let store = Store::new(store::Config::default(), nowhere, &mut Registry::default()).unwrap();
     let rig = Rig::over(store, Access::open());
     let table = "
@@ -119,11 +139,18 @@ async fn errors_are_json() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let response = rig.send(request(words[0], words[1], &[])).await;
         assert_eq!(response.status().as_u16().to_string(), words[2], "{line}");
-        assert!(response.headers().contains_key("content-security-policy") && response.headers()["x-content-type-options"] == "nosniff", "{line}");
+        assert!(
+            response.headers().contains_key("content-security-policy")
+                && response.headers()["x-content-type-options"] == "nosniff",
+            "{line}"
+        );
         if words[3] != "-" {
             let answer: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
             assert_eq!(answer["error"]["code"], words[3], "{line}");
-            assert!(answer["error"]["message"].as_str().unwrap().len() > 5 && answer["error"]["details"].is_object(), "{line}");
+            assert!(
+                answer["error"]["message"].as_str().unwrap().len() > 5 && answer["error"]["details"].is_object(),
+                "{line}"
+            );
         }
     }
     let foreign = rig.send(request("POST", "/api/v1/flush", &[("origin", "https://evil.example")])).await;

@@ -51,8 +51,37 @@ async fn every_parameter() {
     let long = "x'".repeat(3_000);
     let questions = [
         ("/api/v1/services", vec!["from", "to", "limit"]),
-        ("/api/v1/traces", vec!["from", "to", "service", "operation", "status", "min_duration", "max_duration", "attr", "limit", "cursor"]),
-        ("/api/v1/logs", vec!["from", "to", "query", "service", "severity", "trace_id", "span_id", "pattern_id", "limit", "cursor", "order"]),
+        (
+            "/api/v1/traces",
+            vec![
+                "from",
+                "to",
+                "service",
+                "operation",
+                "status",
+                "min_duration",
+                "max_duration",
+                "attr",
+                "limit",
+                "cursor",
+            ],
+        ),
+        (
+            "/api/v1/logs",
+            vec![
+                "from",
+                "to",
+                "query",
+                "service",
+                "severity",
+                "trace_id",
+                "span_id",
+                "pattern_id",
+                "limit",
+                "cursor",
+                "order",
+            ],
+        ),
         ("/api/v1/logs/histogram", vec!["query", "service", "step"]),
         ("/api/v1/ledger", vec!["from", "sender", "reason", "cursor"]),
     ];
@@ -70,7 +99,8 @@ async fn every_parameter() {
         for value in [format!("k%3D{text}"), format!("{text}%3Dv")] {
             check(format!("/api/v1/traces?attr={value}")).await;
         }
-        for query in [format!("%22{text}%22"), format!("-{text}"), format!("key%3A%22{text}%22"), format!("{text}%3Av")] {
+        for query in [format!("%22{text}%22"), format!("-{text}"), format!("key%3A%22{text}%22"), format!("{text}%3Av")]
+        {
             check(format!("/api/v1/logs?query={query}")).await;
         }
         check(format!("/api/v1/services/{text}/operations")).await;

@@ -64,7 +64,10 @@ async fn store(rig: &Rig, batch: &Batch) {
         let mut block = Block::new(key.table);
         ranges.into_iter().for_each(|rows| block.append(batch, rows));
         let id = BatchId::new(0xbeef, at as u64);
-        rig.store.insert(&SealedBlock { table: key.table, batch: id, rows: block.rows(), native: block.finish(id) }).await.unwrap();
+        rig.store
+            .insert(&SealedBlock { table: key.table, batch: id, rows: block.rows(), native: block.finish(id) })
+            .await
+            .unwrap();
     }
 }
 

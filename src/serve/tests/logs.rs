@@ -56,12 +56,23 @@ async fn search() {
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (query, expected) = line.split_once("=>").unwrap();
         let query = query.trim().replace("TRACE1", &crate::rig::trace_id("1"));
-        let query = query.replace("T1000", &(T + 1_000 * MS).to_string()).replace("T3000", &(T + 3_000 * MS).to_string());
-        let escaped = query.replace('%', "%25").replace(' ', "%20").replace('"', "%22").replace('ü', "%C3%BC").replace('ß', "%C3%9F");
+        let query =
+            query.replace("T1000", &(T + 1_000 * MS).to_string()).replace("T3000", &(T + 3_000 * MS).to_string());
+        let escaped = query
+            .replace('%', "%25")
+            .replace(' ', "%20")
+            .replace('"', "%22")
+            .replace('ü', "%C3%BC")
+            .replace('ß', "%C3%9F");
         let answer = rig.get(&format!("/api/v1/logs?{escaped}")).await;
-        let mut found: Vec<String> = texts(&answer, "logs", "body").iter().map(|body| body.split(' ').next().unwrap().to_owned()).collect();
+        let mut found: Vec<String> =
+            texts(&answer, "logs", "body").iter().map(|body| body.split(' ').next().unwrap().to_owned()).collect();
         // Two lines share an instant; which comes first is fixed, but not by us.
-        if let Some(at) = found.iter().position(|word| word == "Connection").filter(|at| found.get(at + 1).is_some_and(|next| next == "Cache")) {
+        if let Some(at) = found
+            .iter()
+            .position(|word| word == "Connection")
+            .filter(|at| found.get(at + 1).is_some_and(|next| next == "Cache"))
+        {
             found.swap(at, at + 1);
         }
         assert_eq!(found.join(" ").replace("request Connection", "request Cache"), expected.trim(), "{query}");
@@ -75,7 +86,8 @@ async fn search() {
 #[tokio::test]
 async fn pages_are_stable() {
     let rig = Rig::new().await;
-    let text: String = (0..200).map(|line| format!("{} s{} INFO - - | line {}\n", line / 40 * 10_000, line % 2, line % 90)).collect();
+    let text: String =
+        (0..200).map(|line| format!("{} s{} INFO - - | line {}\n", line / 40 * 10_000, line % 2, line % 90)).collect();
     rig.logs(&text).await;
     for (order, limit) in [("newest", 7), ("oldest", 7), ("newest", 200), ("oldest", 1)] {
         let whole = rig.get(&format!("/api/v1/logs?order={order}&limit=1000&to={}", T + 50_000 * MS)).await;
@@ -83,7 +95,9 @@ async fn pages_are_stable() {
         let mut seen = Vec::new();
         let mut cursor = String::new();
         loop {
-            let page = rig.get(&format!("/api/v1/logs?order={order}&limit={limit}&cursor={cursor}&to={}", T + 50_000 * MS)).await;
+            let page = rig
+                .get(&format!("/api/v1/logs?order={order}&limit={limit}&cursor={cursor}&to={}", T + 50_000 * MS))
+                .await;
             seen.extend(texts(&page, "logs", "body").into_iter().zip(texts(&page, "logs", "time_ns")));
             rig.later(1);
             if limit == 7 && seen.len() < 50 {
@@ -94,7 +108,8 @@ async fn pages_are_stable() {
                 None => break,
             }
         }
-        let expected: Vec<_> = texts(&whole, "logs", "body").into_iter().zip(texts(&whole, "logs", "time_ns")).collect();
+        let expected: Vec<_> =
+            texts(&whole, "logs", "body").into_iter().zip(texts(&whole, "logs", "time_ns")).collect();
         assert_eq!(seen, expected, "{order} {limit}");
     }
     // What arrives during paging is not part of it.
@@ -122,9 +137,22 @@ async fn histogram() {
     assert_eq!(buckets[60]["counts"], json!({"debug": 1}));
     let range = format!("from={}&to={}", T + 1_000 * MS, T + 3_000 * MS);
     let part = rig.get(&format!("/api/v1/logs/histogram?{range}&severity=warn")).await;
-    let sum: u64 = part["buckets"].as_array().unwrap().iter().flat_map(|bucket| bucket["counts"].as_object().unwrap().values()).map(|count| count.as_u64().unwrap()).sum();
+    let sum: u64 = part["buckets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|bucket| bucket["counts"].as_object().unwrap().values())
+        .map(|count| count.as_u64().unwrap())
+        .sum();
     assert_eq!(sum, 2);
-    for (query, status) in [("step=1ns", 400), ("step=0", 400), ("step=x", 400), ("step=auto", 200), ("from=now&to=now-1h", 400), ("from=1990-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", 200)] {
+    for (query, status) in [
+        ("step=1ns", 400),
+        ("step=0", 400),
+        ("step=x", 400),
+        ("step=auto", 200),
+        ("from=now&to=now-1h", 400),
+        ("from=1990-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", 200),
+    ] {
         assert_eq!(rig.ask(&format!("/api/v1/logs/histogram?{query}")).await.0, status, "{query}");
     }
 }

@@ -74,7 +74,10 @@ impl Rig {
     /// With these doors.
     pub(crate) async fn with(access: access::Access) -> Rig {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut config = store::Config { database: format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)), ..store::Config::default() };
+        let mut config = store::Config {
+            database: format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+            ..store::Config::default()
+        };
         config.retention = Retention { traces: Duration::ZERO, logs: Duration::ZERO, metrics: Duration::ZERO };
         let (_, endpoint) = watch::channel(Some(engine().clone()));
         let store = Store::new(config, endpoint, &mut Registry::default()).unwrap();
@@ -84,10 +87,14 @@ impl Rig {
 
     /// Over a store that may not be there.
     pub(crate) fn over(store: Store, access: access::Access) -> Rig {
-        let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_test_writer()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+            .try_init();
         let clock = Arc::new(Fake { now_ns: AtomicI64::new(T + 3_600_000 * MS) });
         let registry = Registry::with_prefix("hypocenter");
-        let router = serve::router(View::new(store.clone()), Arc::clone(&clock), Arc::new(access), Config::default(), registry);
+        let router =
+            serve::router(View::new(store.clone()), Arc::clone(&clock), Arc::new(access), Config::default(), registry);
         Rig { store, router, clock }
     }
 
@@ -100,7 +107,8 @@ impl Rig {
     pub(crate) async fn store(&self, tenant: &str, protocol: Protocol, body: &Value) {
         static BATCH: AtomicU64 = AtomicU64::new(1);
         let envelope = Envelope { tenant: tenant.into(), received_ns: self.clock.now_ns(), sender: "test".into() };
-        let mut batch = wire::decode(protocol, body.to_string().as_bytes(), envelope, &Limits::default()).unwrap().batch;
+        let mut batch =
+            wire::decode(protocol, body.to_string().as_bytes(), envelope, &Limits::default()).unwrap().batch;
         correlate::absorb(&mut batch);
         for (key, ranges) in lanes(&batch) {
             let mut block = Block::new(key.table);
@@ -132,7 +140,11 @@ impl Rig {
         let response = self.send(request).await;
         let status = response.status().as_u16();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 30).await.unwrap();
-        (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())))
+        (
+            status,
+            serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())),
+        )
     }
 
     /// JSON of a GET that succeeds.
@@ -167,8 +179,15 @@ pub(crate) fn spans(text: &str) -> Value {
         let (start_ms, duration_us) = words[6].split_once('+').unwrap();
         let start_ns = T + start_ms.parse::<i64>().unwrap() * MS;
         let end_ns = start_ns + (duration_us.parse::<f64>().unwrap() * MS as f64) as i64;
-        let kind = ["-", "internal", "server", "client", "producer", "consumer"].iter().position(|kind| *kind == words[5]).unwrap();
-        let pairs: Vec<Value> = words[7..].iter().filter_map(|word| word.split_once('=')).map(|(key, value)| attribute(key, value)).collect();
+        let kind = ["-", "internal", "server", "client", "producer", "consumer"]
+            .iter()
+            .position(|kind| *kind == words[5])
+            .unwrap();
+        let pairs: Vec<Value> = words[7..]
+            .iter()
+            .filter_map(|word| word.split_once('='))
+            .map(|(key, value)| attribute(key, value))
+            .collect();
         let status = if words.contains(&"error") { json!({"code": 2, "message": "broke"}) } else { json!({}) };
         resources.push(json!({
             "resource": {"attributes": [attribute("service.name", words[3])]},
@@ -191,7 +210,11 @@ pub(crate) fn logs(text: &str) -> Value {
         let number = model::kind::severity_number(words[2]);
         let severity = if words[2] == "-" { "" } else { words[2] };
         let trace = if words[3] == "-" { String::new() } else { trace_id(words[3]) };
-        let pairs: Vec<Value> = words[5..].iter().filter_map(|word| word.split_once('=')).map(|(key, value)| attribute(key, value)).collect();
+        let pairs: Vec<Value> = words[5..]
+            .iter()
+            .filter_map(|word| word.split_once('='))
+            .map(|(key, value)| attribute(key, value))
+            .collect();
         resources.push(json!({
             "resource": {"attributes": [attribute("service.name", words[1])]},
             "scopeLogs": [{"logRecords": [{

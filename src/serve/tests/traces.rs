@@ -102,9 +102,17 @@ async fn search() {
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (query, expected) = line.split_once("=>").unwrap();
         let at = |ms: i64| (T + ms * MS).to_string();
-        let query = query.trim().replace("FROM5000", &at(5_000)).replace("FROM5001", &at(5_001)).replace("FROM5006", &at(5_006)).replace("FROM9000", &at(9_000));
+        let query = query
+            .trim()
+            .replace("FROM5000", &at(5_000))
+            .replace("FROM5001", &at(5_001))
+            .replace("FROM5006", &at(5_006))
+            .replace("FROM9000", &at(9_000));
         let answer = rig.get(&format!("/api/v1/traces?{query}")).await;
-        let found: Vec<String> = texts(&answer, "traces", "trace_id").iter().map(|id| id.trim_start_matches('0')[1..].trim_start_matches('0').to_owned()).collect();
+        let found: Vec<String> = texts(&answer, "traces", "trace_id")
+            .iter()
+            .map(|id| id.trim_start_matches('0')[1..].trim_start_matches('0').to_owned())
+            .collect();
         assert_eq!(found.join(" "), expected.trim(), "{query}");
     }
     let answer = rig.get("/api/v1/traces?service=pay").await;
@@ -146,7 +154,9 @@ async fn pages_are_stable() {
             seen.extend(texts(&page, "traces", "trace_id"));
             rig.later(1);
             let new = seen.len() * 1000 + limit;
-            let arriving = spans(&format!("f{new:x} a - new root server 700000+10\n e{new:x} a - old root server 1+10\n 7 c a front more internal 3+1"));
+            let arriving = spans(&format!(
+                "f{new:x} a - new root server 700000+10\n e{new:x} a - old root server 1+10\n 7 c a front more internal 3+1"
+            ));
             rig.store("other", Protocol::OtlpTracesJson, &arriving).await;
             if limit == 7 {
                 rig.store("", Protocol::OtlpTracesJson, &arriving).await;
@@ -174,16 +184,16 @@ async fn one_trace_whole() {
         {"key": "s", "value": {"stringValue": "x"}}, {"key": "i", "value": {"intValue": "7"}}, {"key": "d", "value": {"doubleValue": 0.5}}, {"key": "m", "value": value},
     ]);
     let body = json!({"resourceSpans": [{
-        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "front"}}, {"key": "pid", "value": {"intValue": "42"}}], "droppedAttributesCount": 3},
-        "schemaUrl": "https://r", "scopeSpans": [{
-            "scope": {"name": "lib", "version": "2", "attributes": [{"key": "k", "value": {"boolValue": false}}], "droppedAttributesCount": 1}, "schemaUrl": "https://s",
-            "spans": [{
-                "traceId": id, "spanId": "eee19b7ec3c1b174", "traceState": "a=b", "flags": 257, "name": "GET /", "kind": 2,
-                "startTimeUnixNano": T.to_string(), "endTimeUnixNano": (T + 7).to_string(), "attributes": attributes, "droppedAttributesCount": 1,
-                "events": [{"timeUnixNano": (T + 1).to_string(), "name": "e", "attributes": attributes, "droppedAttributesCount": 2}], "droppedEventsCount": 4,
-                "links": [{"traceId": id, "spanId": "eee19b7ec3c1b175", "traceState": "l=1", "attributes": attributes, "droppedAttributesCount": 5, "flags": 1}], "droppedLinksCount": 6,
-                "status": {"code": 2, "message": "no"},
-            }]}]}]});
+    "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "front"}}, {"key": "pid", "value": {"intValue": "42"}}], "droppedAttributesCount": 3},
+    "schemaUrl": "https://r", "scopeSpans": [{
+        "scope": {"name": "lib", "version": "2", "attributes": [{"key": "k", "value": {"boolValue": false}}], "droppedAttributesCount": 1}, "schemaUrl": "https://s",
+        "spans": [{
+            "traceId": id, "spanId": "eee19b7ec3c1b174", "traceState": "a=b", "flags": 257, "name": "GET /", "kind": 2,
+            "startTimeUnixNano": T.to_string(), "endTimeUnixNano": (T + 7).to_string(), "attributes": attributes, "droppedAttributesCount": 1,
+            "events": [{"timeUnixNano": (T + 1).to_string(), "name": "e", "attributes": attributes, "droppedAttributesCount": 2}], "droppedEventsCount": 4,
+            "links": [{"traceId": id, "spanId": "eee19b7ec3c1b175", "traceState": "l=1", "attributes": attributes, "droppedAttributesCount": 5, "flags": 1}], "droppedLinksCount": 6,
+            "status": {"code": 2, "message": "no"},
+        }]}]}]});
     rig.store("", Protocol::OtlpTracesJson, &body).await;
     let logs = json!({"resourceLogs": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "front"}}]}, "scopeLogs": [{"logRecords": [
         {"timeUnixNano": (T + 3).to_string(), "observedTimeUnixNano": (T + 4).to_string(), "severityNumber": 17, "severityText": "Error", "body": value,
@@ -195,7 +205,10 @@ async fn one_trace_whole() {
     let trace = rig.get(&format!("/api/v1/traces/{}?typed=true", id.to_uppercase())).await;
     let span = &trace["spans"][0];
     let number = |path: &str| trace.pointer(path).and_then(Value::as_u64);
-    assert_eq!((trace["trace_id"].as_str(), number("/total_spans"), number("/total_logs")), (Some(id), Some(1), Some(2)));
+    assert_eq!(
+        (trace["trace_id"].as_str(), number("/total_spans"), number("/total_logs")),
+        (Some(id), Some(1), Some(2))
+    );
     for (field, expected) in [
         ("span_id", json!("eee19b7ec3c1b174")),
         ("parent_span_id", json!(null)),
@@ -210,7 +223,10 @@ async fn one_trace_whole() {
         ("dropped_attributes_count", json!(1)),
         ("dropped_events_count", json!(4)),
         ("dropped_links_count", json!(6)),
-        ("events", json!([{"name": "e", "time_ns": (T + 1).to_string(), "attributes": attributes, "dropped_attributes_count": 2}])),
+        (
+            "events",
+            json!([{"name": "e", "time_ns": (T + 1).to_string(), "attributes": attributes, "dropped_attributes_count": 2}]),
+        ),
         (
             "links",
             json!([{"trace_id": id, "span_id": "eee19b7ec3c1b175", "trace_state": "l=1", "attributes": attributes, "dropped_attributes_count": 5, "flags": 1}]),
@@ -224,9 +240,15 @@ async fn one_trace_whole() {
     assert_eq!(resource["attributes"][1], json!({"key": "pid", "value": {"intValue": "42"}}));
     assert_eq!((&resource["schema_url"], &resource["dropped_attributes_count"]), (&json!("https://r"), &json!(3)));
     let scope = &trace["scopes"][span["scope_index"].as_u64().unwrap() as usize];
-    assert_eq!(scope, &json!({"name": "lib", "version": "2", "attributes": [{"key": "k", "value": {"boolValue": false}}], "schema_url": "https://s", "dropped_attributes_count": 1}));
+    assert_eq!(
+        scope,
+        &json!({"name": "lib", "version": "2", "attributes": [{"key": "k", "value": {"boolValue": false}}], "schema_url": "https://s", "dropped_attributes_count": 1})
+    );
     let (found, own) = (&trace["logs"][0], &trace["logs"][1]);
-    assert_eq!((&found["join"], &found["trace_id"], &found["span_id"]), (&json!("found"), &json!(id), &json!("eee19b7ec3c1b174")));
+    assert_eq!(
+        (&found["join"], &found["trace_id"], &found["span_id"]),
+        (&json!("found"), &json!(id), &json!("eee19b7ec3c1b174"))
+    );
     assert!(found["join_source"].as_str().unwrap().starts_with("body:"), "{found}");
     for (field, expected) in [
         ("time_ns", json!((T + 3).to_string())),
@@ -265,9 +287,15 @@ async fn one_trace_in_parts() {
     assert_eq!(texts(&whole, "logs", "body").len(), 5);
     let page = rig.get(&format!("{path}?offset=1&limit=2&logs=false")).await;
     assert_eq!(page["spans"].as_array().unwrap()[..], whole["spans"].as_array().unwrap()[1..3]);
-    assert_eq!((page["total_spans"].as_u64(), page["total_logs"].as_u64(), &page["logs"]), (Some(4), Some(5), &json!([])));
+    assert_eq!(
+        (page["total_spans"].as_u64(), page["total_logs"].as_u64(), &page["logs"]),
+        (Some(4), Some(5), &json!([]))
+    );
     let span = rig.get(&format!("{path}?span_id=000000000000000C")).await;
-    assert_eq!((texts(&span, "spans", "name"), texts(&span, "logs", "body")), (vec!["POST_/pay".to_owned()], vec!["three".to_owned()]));
+    assert_eq!(
+        (texts(&span, "spans", "name"), texts(&span, "logs", "body")),
+        (vec!["POST_/pay".to_owned()], vec!["three".to_owned()])
+    );
     let mut bodies = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -305,7 +333,10 @@ async fn narrow_ids_and_zipkin() {
         assert_eq!(trace["trace_id"], "463ac35c9f6413ad");
         assert_eq!(texts(&trace, "spans", "service"), ["app", "api"]);
         assert_eq!(texts(&trace, "spans", "depth"), ["0", "1"]);
-        assert_eq!(trace["spans"][0]["zipkin"], json!({"shared": null, "debug": true, "local_endpoint": {"serviceName": "app"}, "remote_endpoint": null}));
+        assert_eq!(
+            trace["spans"][0]["zipkin"],
+            json!({"shared": null, "debug": true, "local_endpoint": {"serviceName": "app"}, "remote_endpoint": null})
+        );
         assert_eq!(trace["spans"][1]["zipkin"]["shared"], true);
         assert_eq!(trace["problems"], json!([]));
     }

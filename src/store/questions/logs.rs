@@ -129,7 +129,9 @@ pub async fn search(ask: &Ask<'_>, search: &LogSearch) -> Result<LogPage, AskErr
     } else {
         Window { to_ns: edge_ns.saturating_add(1), ..rest }
     };
-    let sql = search.sql(include_str!("logs_rows.sql"), ask.tenant, exact, search.row_order(), wanted).set("skip", Param::U64(skip));
+    let sql = search
+        .sql(include_str!("logs_rows.sql"), ask.tenant, exact, search.row_order(), wanted)
+        .set("skip", Param::U64(skip));
     let mut logs: Vec<LogRow> = sql.query(ask).fetch_all().await?;
     let more = logs.len() > search.limit;
     logs.truncate(search.limit);
@@ -142,7 +144,13 @@ pub async fn search(ask: &Ask<'_>, search: &LogSearch) -> Result<LogPage, AskErr
 }
 
 /// Matching records of `window` per `step_ns`, counted from `origin_ns`.
-pub async fn histogram(ask: &Ask<'_>, window: Window, matching: &LogMatch, origin_ns: i64, step_ns: i64) -> Result<Vec<HistogramRow>, AskError> {
+pub async fn histogram(
+    ask: &Ask<'_>,
+    window: Window,
+    matching: &LogMatch,
+    origin_ns: i64,
+    step_ns: i64,
+) -> Result<Vec<HistogramRow>, AskError> {
     let sql = Sql::new(include_str!("logs_histogram.sql"), ask.tenant)
         .window(window)
         .set("origin", Param::I64(origin_ns))
@@ -173,7 +181,9 @@ async fn edge(ask: &Ask<'_>, search: &LogSearch, rest: Window, wanted: u64) -> R
 impl LogSearch {
     fn rest(&self, window: Window) -> Window {
         match &self.after {
-            Some(end) if self.newest_first => Window { to_ns: window.to_ns.min(end.time_ns.saturating_add(1)), ..window },
+            Some(end) if self.newest_first => {
+                Window { to_ns: window.to_ns.min(end.time_ns.saturating_add(1)), ..window }
+            }
             Some(end) => Window { from_ns: window.from_ns.max(end.time_ns), ..window },
             None => window,
         }
@@ -219,8 +229,11 @@ mod tests {
             after: None,
         };
         let drawn = |search: &LogSearch| {
-            let times = search.sql(include_str!("logs_times.sql"), "acme", search.rest(search.window), search.time_order(), 101).drawn();
-            let rows = search.sql(include_str!("logs_rows.sql"), "acme", search.window, search.row_order(), 101).drawn();
+            let times = search
+                .sql(include_str!("logs_times.sql"), "acme", search.rest(search.window), search.time_order(), 101)
+                .drawn();
+            let rows =
+                search.sql(include_str!("logs_rows.sql"), "acme", search.window, search.row_order(), 101).drawn();
             format!("{times}\n{rows}")
         };
         check_golden("logs_any", &drawn(&search));

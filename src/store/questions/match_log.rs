@@ -189,7 +189,13 @@ mod tests {
     fn severities_agree() {
         let list = |open: usize| {
             let from = SEVERITY_MIN.match_indices('[').nth(open).unwrap().0;
-            SEVERITY_MIN[from + 1..].split(']').next().unwrap().split(", ").map(|item| item.trim_matches('\'')).collect::<Vec<_>>()
+            SEVERITY_MIN[from + 1..]
+                .split(']')
+                .next()
+                .unwrap()
+                .split(", ")
+                .map(|item| item.trim_matches('\''))
+                .collect::<Vec<_>>()
         };
         let (names, numbers) = (list(0), list(1));
         assert_eq!(names.len(), numbers.len());

@@ -73,9 +73,8 @@ pub async fn services_logs(ask: &Ask<'_>, window: Window) -> Result<Vec<ServiceL
 
 /// The operations of `service` in `window`, by name and kind.
 pub async fn operations(ask: &Ask<'_>, window: Window, service: &str) -> Result<Vec<OperationRow>, AskError> {
-    let sql = |template| {
-        Sql::new(template, ask.tenant).window(window).set("service", Param::Text(service.into())).query(ask)
-    };
+    let sql =
+        |template| Sql::new(template, ask.tenant).window(window).set("service", Param::Text(service.into())).query(ask);
     let found: Vec<OperationRow> = sql(include_str!("operations.sql")).fetch_all().await?;
     if found.iter().all(|row| row.rows == row.spans) {
         return Ok(found);

@@ -205,9 +205,16 @@ mod tests {
     fn conditions_are_numbered() {
         let mut conditions = Conditions::new("p");
         conditions.and("A = {@:String}", [Param::Text("it's".into())]);
-        conditions.and("B[{@1:String}] = {@2:String} OR C[{@1:String}] = {@2:String}", ["k", "v"].map(|t| Param::Text(t.into())));
+        conditions.and(
+            "B[{@1:String}] = {@2:String} OR C[{@1:String}] = {@2:String}",
+            ["k", "v"].map(|t| Param::Text(t.into())),
+        );
         conditions.and_not(|inner| inner.and("D > {@:Int64}", [Param::I64(7)]));
-        let sql = Sql::new("-- For readers.\nSELECT 1\nFROM t\nWHERE Tenant = {tenant:String}\n  --[more]\n  --[none]\n", "t1").fill("more", &conditions);
+        let sql = Sql::new(
+            "-- For readers.\nSELECT 1\nFROM t\nWHERE Tenant = {tenant:String}\n  --[more]\n  --[none]\n",
+            "t1",
+        )
+        .fill("more", &conditions);
         let expected = r#"SELECT 1
 FROM t
 WHERE Tenant = {tenant:String}
@@ -243,9 +250,19 @@ WHERE Tenant = {tenant:String}
                 continue; // asks the partitions' extremes, not rows
             }
             for (at, _) in text.match_indices("WHERE ") {
-                assert!(text[at..].starts_with("WHERE Tenant = {tenant:String}"), "{}: {}", path.display(), &text[at..at + 40]);
+                assert!(
+                    text[at..].starts_with("WHERE Tenant = {tenant:String}"),
+                    "{}: {}",
+                    path.display(),
+                    &text[at..at + 40]
+                );
             }
-            assert_eq!(text.matches("FROM otel_").count() + text.matches("FROM loss_").count(), text.matches("WHERE ").count(), "{}", path.display());
+            assert_eq!(
+                text.matches("FROM otel_").count() + text.matches("FROM loss_").count(),
+                text.matches("WHERE ").count(),
+                "{}",
+                path.display()
+            );
         }
         assert!(seen > 10);
     }

@@ -151,7 +151,12 @@ pub async fn ranges(ask: &Ask<'_>, ids: &[String]) -> Result<Vec<TraceRange>, As
 }
 
 /// Hands the trace's spans, by start, to `each`; at most `limit`.
-pub async fn skeleton(ask: &Ask<'_>, trace: &TraceAt, limit: usize, mut each: impl FnMut(&SkeletonRow<'_>)) -> Result<(), AskError> {
+pub async fn skeleton(
+    ask: &Ask<'_>,
+    trace: &TraceAt,
+    limit: usize,
+    mut each: impl FnMut(&SkeletonRow<'_>),
+) -> Result<(), AskError> {
     let sql = about(include_str!("trace_skeleton.sql"), ask, trace).set("limit", Param::U64(limit as u64));
     let mut rows = sql.query(ask).fetch::<SkeletonRow<'_>>()?;
     while let Some(row) = rows.next().await? {
@@ -168,7 +173,12 @@ pub async fn span_count(ask: &Ask<'_>, trace: &TraceAt) -> Result<u64, AskError>
 
 /// Hands the trace's spans with everything they carry to `each`: those with one of `span_ids`, or,
 /// when there are too many to ask for, all that lie in the trace's window.
-pub async fn details(ask: &Ask<'_>, trace: &TraceAt, span_ids: &[String], mut each: impl FnMut(DetailRow)) -> Result<(), AskError> {
+pub async fn details(
+    ask: &Ask<'_>,
+    trace: &TraceAt,
+    span_ids: &[String],
+    mut each: impl FnMut(DetailRow),
+) -> Result<(), AskError> {
     let mut rows = details_sql(ask, trace, span_ids).query(ask).fetch::<DetailRow>()?;
     while let Some(row) = rows.next().await? {
         each(row);
@@ -192,7 +202,8 @@ pub async fn span_logs(ask: &Ask<'_>, trace: &TraceAt) -> Result<Vec<SpanLogsRow
 /// Log records of given traces, as (trace id, count).
 pub async fn log_counts(ask: &Ask<'_>, ids: &[String], window: Window) -> Result<Vec<(String, u64)>, AskError> {
     let trace = TraceAt { ids: ids.to_vec(), window };
-    let rows: Vec<LogCountRow> = about(include_str!("trace_log_counts.sql"), ask, &trace).query(ask).fetch_all().await?;
+    let rows: Vec<LogCountRow> =
+        about(include_str!("trace_log_counts.sql"), ask, &trace).query(ask).fetch_all().await?;
     Ok(rows.into_iter().map(|row| (row.trace_id, row.logs)).collect())
 }
 

@@ -168,7 +168,8 @@ fn candidates_sql(tenant: &str, search: &TraceSearch, slice: Window, before: &(i
         .fill("seen", &seen(search, "s"))
         .fill("span", &search.span.conditions("p"));
     if whole {
-        let wide = Window { from_ns: slice.from_ns.saturating_sub(AROUND_NS), to_ns: slice.to_ns.saturating_add(AROUND_NS) };
+        let wide =
+            Window { from_ns: slice.from_ns.saturating_sub(AROUND_NS), to_ns: slice.to_ns.saturating_add(AROUND_NS) };
         let wide = wide.within(Window::ALL);
         sql = sql
             .set("wide_from", Param::I64(wide.from_ns))
@@ -199,7 +200,12 @@ fn summary_sql(tenant: &str, search: &TraceSearch, window: Window, held: Window,
         .fill("span", &search.span.conditions("p"))
 }
 
-async fn summaries(ask: &Ask<'_>, search: &TraceSearch, window: Window, found: Vec<Candidate>) -> Result<Vec<Summary>, AskError> {
+async fn summaries(
+    ask: &Ask<'_>,
+    search: &TraceSearch,
+    window: Window,
+    found: Vec<Candidate>,
+) -> Result<Vec<Summary>, AskError> {
     let ids: Vec<String> = found.into_iter().map(|candidate| candidate.trace_id).collect();
     let held = held(&trace::ranges(ask, &ids).await?, ids.len());
     let mut summaries: Vec<Summary> = summary_sql(ask.tenant, search, window, held, ids).query(ask).fetch_all().await?;
@@ -213,7 +219,11 @@ fn held(ranges: &[TraceRange], wanted: usize) -> Window {
     if ranges.len() < wanted {
         return Window::ALL;
     }
-    ranges.iter().map(TraceRange::window).reduce(|a, b| Window { from_ns: a.from_ns.min(b.from_ns), to_ns: a.to_ns.max(b.to_ns) }).unwrap_or(Window::ALL)
+    ranges
+        .iter()
+        .map(TraceRange::window)
+        .reduce(|a, b| Window { from_ns: a.from_ns.min(b.from_ns), to_ns: a.to_ns.max(b.to_ns) })
+        .unwrap_or(Window::ALL)
 }
 
 #[cfg(test)]
