@@ -48,10 +48,10 @@ pub async fn cut_tail(rig: &Rig) -> Outcome {
 // Scenario: one random bit of a backlog is flipped.
 // Guarantee: it starts; at most the one frame around the bit is lost, and then that is said and the bytes are kept aside; the rest is stored once.
 pub async fn bit_flips(rig: &Rig) -> Outcome {
-    let mut backlog = Backlog::build(rig, 4, 40, if rig.full { 256 } else { 4 }).await?;
+    let mut backlog = Backlog::build(rig, 4, 40, if rig.full { 256 } else { 2 }).await?;
     let mut report = Report::default();
     let mut hits = 0u64;
-    for case in 0..rig.cycles(8, 1000) {
+    for case in 0..rig.cycles(6, 1000) {
         let (setup, database) = backlog.copy(rig, case)?;
         let segments = segments(&setup.dir.join("journal"))?;
         let path = &segments[rig.roll(segments.len() as u64) as usize];
@@ -102,7 +102,10 @@ pub async fn damaged_segments(rig: &Rig) -> Outcome {
         let lost = found.lost_requests;
         let (first, last) = (found.lost_at.first(), found.lost_at.last());
         let together = first.zip(last).is_none_or(|(first, last)| last - first + 1 == lost);
-        report.require(together, format!("case {case}: requests of other segments are gone: {first:?} to {last:?}, {lost}"));
+        report.require(
+            together,
+            format!("case {case}: requests of other segments are gone: {first:?} to {last:?}, {lost}"),
+        );
         report.require(case % 6 != 5 || lost == 0, format!("case {case}: strange files cost {lost} requests"));
         report.require(lost == 0 || setup.log().contains("damage"), format!("case {case}: the loss is not in the log"));
         report.note(&format!("lost_requests_{case}"), lost);

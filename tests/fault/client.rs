@@ -70,9 +70,8 @@ impl Client {
             connector.set_nodelay(true);
             connector
         };
-        let http1 = legacy::Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(5))
-            .build(connector());
+        let http1 =
+            legacy::Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(5)).build(connector());
         let http2 = legacy::Client::builder(TokioExecutor::new()).http2_only(true).build(connector());
         Client { http1, http2 }
     }

@@ -70,11 +70,12 @@ pub async fn disk_errors(rig: &Rig) -> Outcome {
     for injection in injections.iter().cycle().take(rig.cycles(injections.len() as u64, 140) as usize) {
         let calls = injection.split(':').next().unwrap_or_default();
         let mut wrapped = setup.clone();
-        wrapped.wrapper = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"]
-            .iter()
-            .map(|word| (*word).to_owned())
-            .chain([format!("inject={injection}")])
-            .collect();
+        wrapped.wrapper =
+            ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e"]
+                .iter()
+                .map(|word| (*word).to_owned())
+                .chain([format!("inject={injection}")])
+                .collect();
         let mut hypocenter = wrapped.spawn(&[]);
         if hypocenter.ready().await {
             oracle.target(Some(&hypocenter.doors)).await?;

@@ -79,7 +79,14 @@ impl<'a> Scene<'a> {
     }
 
     /// Sends over HTTP and requires one of the statuses.
-    pub async fn http(&mut self, what: &str, url: &str, headers: &[(&str, &str)], body: &[u8], allowed: &[u16]) -> Option<Answer> {
+    pub async fn http(
+        &mut self,
+        what: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        allowed: &[u16],
+    ) -> Option<Answer> {
         self.report.cycles += 1;
         let sent = self.rig.client.send("POST", url, headers, Bytes::copy_from_slice(body), ANSWER_MAX).await;
         match sent {
@@ -100,7 +107,14 @@ impl<'a> Scene<'a> {
     }
 
     /// Calls over gRPC and requires one of the codes.
-    pub async fn grpc(&mut self, what: &str, signal: &str, encoding: Option<&str>, message: &[u8], allowed: &[u16]) -> Option<Answer> {
+    pub async fn grpc(
+        &mut self,
+        what: &str,
+        signal: &str,
+        encoding: Option<&str>,
+        message: &[u8],
+        allowed: &[u16],
+    ) -> Option<Answer> {
         self.report.cycles += 1;
         let method = grpc_method(signal);
         let doors = self.hypocenter.doors.grpc.clone();
@@ -181,7 +195,9 @@ pub async fn bombs(rig: &Rig) -> Outcome {
     let twice = pack("gzip", &gzip[..])?;
     let traces = scene.otlp("/v1/traces");
     scene.http("packed twice", &traces, &[PROTOBUF, ("content-encoding", "gzip")], &twice, BOMB).await;
-    scene.http("packed twice", &traces, &[PROTOBUF, ("content-encoding", "gzip, gzip")], &twice, &[400, 413, 415]).await;
+    scene
+        .http("packed twice", &traces, &[PROTOBUF, ("content-encoding", "gzip, gzip")], &twice, &[400, 413, 415])
+        .await;
     scene.grpc("snappy", "traces", Some("snappy"), &twice, &[12]).await;
 
     let run = Run { id: crate::item::mix(rig.seed) | 1, base_ns: now_ns() };
@@ -192,11 +208,14 @@ pub async fn bombs(rig: &Rig) -> Outcome {
     scene.http("two members", &traces, &[PROTOBUF, ("content-encoding", "gzip")], &members, &[200]).await;
     let garbage = [&packed[..], b"garbage behind the end"].concat();
     scene.http("garbage behind", &traces, &[PROTOBUF, ("content-encoding", "gzip")], &garbage, &[400]).await;
-    scene.http("cut short", &traces, &[PROTOBUF, ("content-encoding", "gzip")], &packed[..packed.len() / 2], &[400]).await;
+    scene
+        .http("cut short", &traces, &[PROTOBUF, ("content-encoding", "gzip")], &packed[..packed.len() / 2], &[400])
+        .await;
     scene.http("not packed", &traces, &[PROTOBUF, ("content-encoding", "gzip")], &plain, &[400]).await;
     scene.http("not zstd", &traces, &[PROTOBUF, ("content-encoding", "zstd")], &packed, &[400]).await;
     lying_lengths(&mut scene, &plain).await;
-    let stored = scene.sql(&format!("SELECT count() FROM otel_traces WHERE SpanAttributes['run'] = '{}'", run.name())).await?;
+    let stored =
+        scene.sql(&format!("SELECT count() FROM otel_traces WHERE SpanAttributes['run'] = '{}'", run.name())).await?;
     scene.report.require(stored == "50", format!("{stored} of 50 items of the legal request are stored"));
     scene.report.note("bomb_gib", zeros >> 30);
     scene.close().await
@@ -236,7 +255,9 @@ async fn lying_lengths(scene: &mut Scene<'_>, plain: &[u8]) {
         scene.report.require(!answer.contains(" 200 "), format!("a length {what} was taken: {}", shortened(&answer)));
         scene.report.require(!answer.contains(" 500 "), format!("a length {what}: {}", shortened(&answer)));
     }
-    for (what, length) in [("longer", plain.len() as u32 + 9), ("shorter", plain.len() as u32 - 9), ("enormous", u32::MAX)] {
+    for (what, length) in
+        [("longer", plain.len() as u32 + 9), ("shorter", plain.len() as u32 - 9), ("enormous", u32::MAX)]
+    {
         let framed = [&[0][..], &length.to_be_bytes(), plain].concat();
         let doors = scene.hypocenter.doors.grpc.clone();
         let sent = scene.rig.client.call_framed(&doors, &grpc_method("traces"), None, framed.into(), ANSWER_MAX).await;
@@ -341,7 +362,9 @@ async fn nested(scene: &mut Scene<'_>) {
         let json = format!("[{}1{}]", "{\"tags\":".repeat(depth), "}".repeat(depth));
         scene.http(&format!("Zipkin nested {depth} deep"), &zipkin, &[JSON], json.as_bytes(), &[200, 202, 400]).await;
     }
-    for length in [vec![0xff; 9], [vec![0xff; 9], vec![0x01]].concat(), [vec![0xff; 4], vec![0x7f]].concat(), vec![0xff; 30]] {
+    for length in
+        [vec![0xff; 9], [vec![0xff; 9], vec![0x01]].concat(), [vec![0xff; 4], vec![0x7f]].concat(), vec![0xff; 30]]
+    {
         let body = [vec![0x0a], length].concat();
         for signal in SIGNALS {
             let url = scene.otlp(&format!("/v1/{signal}"));
@@ -418,14 +441,21 @@ pub async fn huge_items(rig: &Rig) -> Outcome {
 
     for hex in [hex.clone(), hex_of(&other)] {
         let columns = "length(SpanAttributes['big']), length(SpanAttributes), DroppedAttributesCount, length(Events.Name), DroppedEventsCount, Marks > 0";
-        let rows = scene.sql(&format!("SELECT {columns} FROM otel_traces WHERE TraceId = '{hex}' ORDER BY SpanId FORMAT CSV")).await?;
+        let rows = scene
+            .sql(&format!("SELECT {columns} FROM otel_traces WHERE TraceId = '{hex}' ORDER BY SpanId FORMAT CSV"))
+            .await?;
         let expected = "262144,1,0,0,0,1\n0,1024,8976,0,0,1\n0,0,0,4096,95904,1\n0,0,0,0,0,0";
         scene.report.require(rows == expected, format!("stored as {rows:?}, not {expected:?}"));
     }
-    let rows = scene.sql(&format!("SELECT length(Body) FROM otel_logs WHERE TraceId = '{hex}' ORDER BY SpanId FORMAT CSV")).await?;
+    let rows = scene
+        .sql(&format!("SELECT length(Body) FROM otel_logs WHERE TraceId = '{hex}' ORDER BY SpanId FORMAT CSV"))
+        .await?;
     scene.report.require(rows == "1048576\n5", format!("log bodies of {rows:?} bytes"));
     let ledger = scene.api("/ledger").await?;
-    scene.report.require(ledger.status == 200 && ledger.text().contains("truncated"), "the ledger does not tell of what was cut");
+    scene.report.require(
+        ledger.status == 200 && ledger.text().contains("truncated"),
+        "the ledger does not tell of what was cut",
+    );
     let page = scene.api(&format!("/traces/{hex}")).await?;
     scene.report.require(page.status == 200, format!("the trace cannot be shown: {}", page.status));
     scene.close().await
@@ -458,7 +488,9 @@ pub async fn hostile_text(rig: &Rig) -> Outcome {
     let body = request(spans.collect());
     scene.http("hostile text", &traces, &[PROTOBUF], &body, &[200]).await;
     let columns = "hex(SpanName), hex(SpanAttributes['value']), hex(TraceState)";
-    let rows = scene.sql(&format!("SELECT {columns} FROM otel_traces WHERE TraceId = '{hex}' ORDER BY SpanId FORMAT CSV")).await?;
+    let rows = scene
+        .sql(&format!("SELECT {columns} FROM otel_traces WHERE TraceId = '{hex}' ORDER BY SpanId FORMAT CSV"))
+        .await?;
     let expected: Vec<String> = texts
         .iter()
         .map(|text| {
@@ -488,10 +520,18 @@ pub async fn hostile_text(rig: &Rig) -> Outcome {
         let body = json.to_string().replace("NAME", escape);
         scene.http("a lone surrogate", &traces, &[JSON], body.as_bytes(), &[200, 400]).await;
     }
-    for path in [format!("/traces/{hex}"), "/traces?from=now-1h&to=now%2B1h".into(), "/services?from=now-1h".into(), "/ledger".into(), "/logs?from=now-1h".into()] {
+    for path in [
+        format!("/traces/{hex}"),
+        "/traces?from=now-1h&to=now%2B1h".into(),
+        "/services?from=now-1h".into(),
+        "/ledger".into(),
+        "/logs?from=now-1h".into(),
+    ] {
         let answer = scene.api(&path).await?;
         let valid = serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok();
-        scene.report.require(answer.status == 200 && valid, format!("{path}: {} {}", answer.status, shortened(&answer.text())));
+        scene
+            .report
+            .require(answer.status == 200 && valid, format!("{path}: {} {}", answer.status, shortened(&answer.text())));
     }
     let log = std::fs::read(scene.setup.log_path()).unwrap_or_default();
     let raw = log.iter().filter(|byte| **byte < 0x20 && !matches!(byte, b'\n' | b'\t')).count();

@@ -94,7 +94,8 @@ pub async fn crash_points(rig: &Rig) -> Outcome {
     setup.set("journal.confirmed_retention=1s");
     let mut report = Report::default();
     let mut oracle = rig.oracle().await?;
-    let mut points: Vec<&str> = journal::crash::POINTS.iter().copied().chain(["before-insert", "after-insert"]).collect();
+    let mut points: Vec<&str> =
+        journal::crash::POINTS.iter().copied().chain(["before-insert", "after-insert"]).collect();
     oracle.load(SENDERS, ITEMS_MAX, PER_SECOND).await?;
     let mut slowest = (Duration::ZERO, "");
     for _ in 0..rig.cycles(1, 20) {
@@ -204,7 +205,8 @@ pub async fn terminate(rig: &Rig) -> Outcome {
         }
         let (status, took) = hypocenter.ended().await?;
         let code = status.code();
-        report.require(code == Some(0) || (twice && code == Some(130)), format!("after SIGTERM it ended with {status}"));
+        report
+            .require(code == Some(0) || (twice && code == Some(130)), format!("after SIGTERM it ended with {status}"));
         report.require(took <= Duration::from_secs(10), format!("it took {took:?} to end"));
         oracle.target(None).await?;
         ends.push(took.as_millis() as u64);
@@ -228,8 +230,10 @@ pub async fn one_directory(rig: &Rig) -> Outcome {
     oracle.target(Some(&hypocenter.doors)).await?;
     oracle.load(2, ITEMS_MAX, 1000).await?;
     let mut second = setup.command(&[]);
-    let second = tokio::time::timeout(Duration::from_secs(30), second.stderr(std::process::Stdio::piped()).output()).await;
-    let output = second.map_err(|_| "the second process neither ran nor refused")?.map_err(|error| error.to_string())?;
+    let second =
+        tokio::time::timeout(Duration::from_secs(30), second.stderr(std::process::Stdio::piped()).output()).await;
+    let output =
+        second.map_err(|_| "the second process neither ran nor refused")?.map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     report.require(!output.status.success(), "the second process did not refuse");
     report.require(said.contains("in use"), format!("the second process does not say why it refuses: {said}"));
@@ -284,7 +288,8 @@ fn recovered(report: &mut Report, setup: &Setup) {
 
 fn note_starts(report: &mut Report, mut starts: Vec<Duration>) {
     starts.sort_unstable();
-    let at = |share: f64| starts.get(((starts.len() - 1) as f64 * share) as usize).map_or(0, |time| time.as_millis() as u64);
+    let at =
+        |share: f64| starts.get(((starts.len() - 1) as f64 * share) as usize).map_or(0, |time| time.as_millis() as u64);
     report.note("ready_ms", serde_json::json!({ "p50": at(0.5), "p99": at(0.99), "max": at(1.0) }));
 }
 

@@ -79,7 +79,8 @@ impl Ledger {
     /// Items minted, items acknowledged, requests acknowledged.
     pub fn counts(&self) -> (u64, u64, u64) {
         let acked = self.requests.iter().filter(|request| request.outcome == Outcome::Acked);
-        let (items, requests) = acked.fold((0, 0), |(items, requests), one| (items + u64::from(one.items), requests + 1));
+        let (items, requests) =
+            acked.fold((0, 0), |(items, requests), one| (items + u64::from(one.items), requests + 1));
         (self.next - 1, items, requests)
     }
 

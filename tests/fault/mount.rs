@@ -21,9 +21,10 @@ impl Tmpfs {
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "fault"]).arg(path).output();
         match mounted {
             Ok(output) if output.status.success() => Ok(Tmpfs { path: path.to_owned() }),
-            Ok(output) => {
-                Err(Stop::NotRun(format!("needs root that may mount: {}", String::from_utf8_lossy(&output.stderr).trim())))
-            }
+            Ok(output) => Err(Stop::NotRun(format!(
+                "needs root that may mount: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ))),
             Err(error) => Err(Stop::NotRun(format!("needs the program mount: {error}"))),
         }
     }
@@ -31,11 +32,19 @@ impl Tmpfs {
     /// Fills what is free but for `leave` bytes; the file's name.
     pub fn fill(&self, leave: u64) -> Result<PathBuf, Stop> {
         let path = self.path.join("ballast");
-        let stat = rustix::fs::statvfs(&self.path).map_err(|error| error.to_string())?;
-        let bytes = (stat.f_bavail * stat.f_frsize).saturating_sub(leave);
         let file = std::fs::File::create(&path).map_err(|error| error.to_string())?;
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes.max(1))
-            .map_err(|error| format!("filling the disk: {error}"))?;
+        let mut length = 0;
+        // Others write at the same time: what was free may not be any more.
+        for _ in 0..200 {
+            let stat = rustix::fs::statvfs(&self.path).map_err(|error| error.to_string())?;
+            let free = (stat.f_bavail * stat.f_frsize).saturating_sub(leave);
+            if free == 0 {
+                break;
+            }
+            if rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), length, free).is_ok() {
+                length += free;
+            }
+        }
         Ok(path)
     }
 }

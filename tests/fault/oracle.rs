@@ -114,9 +114,7 @@ async fn serve(dir: &Path, seed: u64) {
         wrong: Mutex::new(Vec::new()),
     });
     let (commands, mut lines) = tokio::sync::mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| commands.send(line))
-    });
+    std::thread::spawn(move || std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| commands.send(line)));
     while let Some(line) = lines.recv().await {
         let answer = match serde_json::from_str(&line) {
             Ok(command) => oracle.clone().obey(command).await,
@@ -157,9 +155,7 @@ impl Oracle {
                 let number = self.one(Kind::Spans, &marker, Duration::from_secs(30)).await;
                 serde_json::json!({ "number": number })
             }
-            Command::Probe { place, patience_ms } => {
-                self.probe(&place, Duration::from_millis(patience_ms)).await
-            }
+            Command::Probe { place, patience_ms } => self.probe(&place, Duration::from_millis(patience_ms)).await,
             Command::Check { place, patience_ms } => {
                 let patience = Duration::from_millis(patience_ms);
                 let check = || tables::check(&self.client, &place, &self.run, &self.ledger);

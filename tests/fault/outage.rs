@@ -29,7 +29,7 @@ pub async fn store_down(rig: &Rig) -> Outcome {
     sleep(Duration::from_secs(1)).await;
     store.kill().await;
     let before = oracle.tally().await?;
-    let outage = Duration::from_secs(if rig.full { 180 } else { 10 });
+    let outage = Duration::from_secs(if rig.full { 180 } else { 7 });
     sleep(outage).await;
     let after = oracle.tally().await?;
     report.require(after.refusals == before.refusals, "data was refused while the journal had room");
@@ -45,7 +45,10 @@ pub async fn store_down(rig: &Rig) -> Outcome {
     report.note("backlog", backlog);
     report.note("arrival_per_s", arrival.round());
     report.note("drain_x", ((backlog as f64 / drained / arrival + 1.0) * 10.0).round() / 10.0);
-    report.require(setup.log().contains("reading from the journal"), "memory was never full: the scenario proved nothing");
+    report.require(
+        setup.log().contains("reading from the journal"),
+        "memory was never full: the scenario proved nothing",
+    );
     rig.finish(&mut report, &mut oracle, &hypocenter, &setup, &store.place).await?;
     orderly_end(&mut report, &mut hypocenter).await?;
     Ok(report)
@@ -57,7 +60,7 @@ pub async fn store_hangs(rig: &Rig) -> Outcome {
     let store = rig.store().await?;
     let mut setup = rig.remote(&store);
     setup.set(if rig.full { "storage.insert_timeout=30s" } else { "storage.insert_timeout=2s" });
-    let hang = Duration::from_secs(if rig.full { 120 } else { 6 });
+    let hang = Duration::from_secs(if rig.full { 120 } else { 4 });
     let mut hypocenter = setup.start().await?;
     let mut report = Report::default();
     let mut oracle = rig.oracle().await?;
@@ -142,7 +145,11 @@ pub async fn store_errors(rig: &Rig) -> Outcome {
 
     // Really missing, while nothing is in them yet.
     let tables = &store.place;
-    for sql in ["DROP TABLE otel_logs SYNC", "ALTER TABLE otel_traces DROP COLUMN Marks", "DROP TABLE otel_traces_trace_id_ts SYNC"] {
+    for sql in [
+        "DROP TABLE otel_logs SYNC",
+        "ALTER TABLE otel_traces DROP COLUMN Marks",
+        "DROP TABLE otel_traces_trace_id_ts SYNC",
+    ] {
         tables.run(&rig.client, sql).await?;
     }
     usual_load(&mut oracle).await?;
@@ -152,14 +159,18 @@ pub async fn store_errors(rig: &Rig) -> Outcome {
         report.require(answered.is_ok(), format!("the schema was not repaired: {answered:?}"));
     }
 
-    // Every error three times, at inserts of whatever table comes.
+    // Every error, at inserts of whatever table comes.
     let mut script: VecDeque<Action> = VecDeque::new();
-    for _ in 0..3 {
+    for _ in 0..rig.cycles(1, 10) {
         script.extend([
             Action::Refuse { status: 500, code: None, text: "<html>Internal Server Error</html>".into() },
             Action::Refuse { status: 503, code: None, text: "upstream connect error".into() },
             Action::error(500, 241, "Memory limit (total) exceeded: would use 4.00 GiB. (MEMORY_LIMIT_EXCEEDED)"),
-            Action::error(500, 252, "Too many parts (3000). Merges are processing significantly slower. (TOO_MANY_PARTS)"),
+            Action::error(
+                500,
+                252,
+                "Too many parts (3000). Merges are processing significantly slower. (TOO_MANY_PARTS)",
+            ),
             Action::error(500, 243, "Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)"),
             Action::error(500, 164, "Cannot execute query in readonly mode. (READONLY)"),
             Action::error(404, 60, "Table hypocenter.otel_traces does not exist. (UNKNOWN_TABLE)"),
@@ -172,7 +183,7 @@ pub async fn store_errors(rig: &Rig) -> Outcome {
     let scripted = script.len() as u64;
     proxy.decide(Box::new(move |_, _| script.pop_front().unwrap_or(Action::Pass)));
     let began = Instant::now();
-    while proxy.refused() < scripted && began.elapsed() < Duration::from_secs(120) {
+    while proxy.refused() < scripted && began.elapsed() < Duration::from_secs(600) {
         sleep(Duration::from_millis(50)).await;
     }
     report.require(proxy.refused() == scripted, format!("{} of {scripted} errors were met", proxy.refused()));
@@ -182,7 +193,8 @@ pub async fn store_errors(rig: &Rig) -> Outcome {
     let marker = format!("poison-{:016x}", mix(rig.seed ^ 0xbad));
     let needle = marker.clone();
     proxy.decide(Box::new(move |target, body| {
-        let found = target.contains("otel_traces") && body.windows(needle.len()).any(|window| window == needle.as_bytes());
+        let found =
+            target.contains("otel_traces") && body.windows(needle.len()).any(|window| window == needle.as_bytes());
         if found { Action::error(500, 117, "Unexpected data in a column. (INCORRECT_DATA)") } else { Action::Pass }
     }));
     let answer: serde_json::Value = oracle.ask(&crate::oracle::Command::Marked { marker: marker.clone() }).await?;
@@ -232,4 +244,3 @@ async fn poisoned(
 fn pass() -> Decide {
     Box::new(|_, _| Action::Pass)
 }
-

@@ -152,4 +152,3 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
     }
     answer.body(Full::new(upstream.body)).map_err(io::Error::other)
 }
-

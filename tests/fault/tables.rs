@@ -173,7 +173,10 @@ fn missing(ledger: &Ledger, rows: &[u8], found: &mut Found) {
                     found.lost_at.push(at as u64);
                 }
                 found.torn_requests += u64::from(torn);
-                found.say(format!("request {at} ({:?}): {absent} of {} acknowledged items lost", request.kind, request.items));
+                found.say(format!(
+                    "request {at} ({:?}): {absent} of {} acknowledged items lost",
+                    request.kind, request.items
+                ));
             }
             Outcome::Acked => {}
             // A request is kept whole or not at all.
