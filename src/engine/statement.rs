@@ -49,10 +49,10 @@ pub(crate) fn split(text: &[u8]) -> Statement<'_> {
     split_plain(text, first)
 }
 
-/// Whether the text begins like an insert (used to choose a lane, not to decide anything).
+/// Whether the text is an insert whose rows follow (used to choose a lane, not to decide
+/// anything). An `INSERT … SELECT` is not: it may run as long as any query.
 pub(crate) fn looks_like_insert(text: &[u8]) -> bool {
-    let mut lexer = Lexer::new(text, 0);
-    lexer.next().is_some_and(|token| token.is(text, "INSERT"))
+    matches!(split(text), Statement::Insert { .. })
 }
 
 /// A name in a statement, with what stands around it.

@@ -226,15 +226,16 @@ fn queries_end_with_their_client() {
         "SELECT number, sipHash64(number), 'gone' FROM numbers(1000000000000)",
         "INSERT INTO FUNCTION null('x UInt64') SELECT sipHash64(number, 'gone') FROM numbers(1000000000000)",
     ] {
+        let begin = |_| {
+            let length = sql.len().to_string();
+            let mut stream = client.begin("POST", "/", &[("Content-Length", &length)]);
+            std::io::Write::write_all(&mut stream, sql.as_bytes()).unwrap();
+            stream
+        };
+        let mut streams: Vec<_> = (0..2).map(begin).collect();
+        wait_for("queries to begin", || running(&client, "gone") == 2);
         // More than the lane holds: the last ones wait in line and leave from there.
-        let streams: Vec<_> = (0..8)
-            .map(|_| {
-                let length = sql.len().to_string();
-                let mut stream = client.begin("POST", "/", &[("Content-Length", &length)]);
-                std::io::Write::write_all(&mut stream, sql.as_bytes()).unwrap();
-                stream
-            })
-            .collect();
+        streams.extend((0..6).map(begin));
         let inserts = "INSERT INTO FUNCTION null('x UInt8') FORMAT CSV";
         client.insert(inserts, b"1\n").ok();
         drop(streams);
