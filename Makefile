@@ -37,8 +37,9 @@ test-rust:
 	$(CARGO) test $(TESTS) --no-run
 	"$(TARGET)/debug/hypocenter" engine install
 	mkdir -p target
-	$(CARGO) test $(TESTS) --no-fail-fast 2>&1 | tee target/test.log
-	@awk '/^test result:/ { p += $$4; f += $$6 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' target/test.log
+	status=0; $(CARGO) test $(TESTS) --no-fail-fast 2>&1 | tee target/test.log || status=$$?; \
+	awk '/^test result:/ { p += $$4; f += $$6 } END { printf "%d passed, %d failed\n", p, f; exit f > 0 || p == 0 }' target/test.log; \
+	exit $$status
 
 ## Every fault test in full length (an hour and more): kills, hangs, full disks, damaged files, hostile input
 fault-test:
