@@ -119,8 +119,8 @@ fn reads_and_nothing_else() {
 #[test]
 fn limits_hold() {
     let mut engine = Engine::start_with(|config| {
-        config.reader_limits.memory_bytes_max = 100 << 20;
-        config.reader_limits.execution_time_s_max = 1;
+        config.reader_limits.memory_bytes_max = 20 << 20;
+        config.reader_limits.execution_time_s_max = 4;
         config.reader_limits.result_rows_max = 1000;
     });
     let reader = engine.reader();
