@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use journal::{Durability, Frame, FrameHeader, Journal, Totals};
-use model::{Account, Batch, Envelope, Outcome, Protocol, Reason, Signal};
+use model::{Account, Batch, Envelope, Outcome, Protocol, Reason, Signal, Table};
 use wire::books::{DeadLetterEntry, LedgerEntry};
 
-use crate::decode::{self, Rules};
+use crate::decode;
 use crate::lanes::Payload;
+use crate::waterline::items_of;
 
 /// Kinds of counters in [`Totals`], each with three places (traces, logs, metrics).
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ pub(crate) enum Count {
     DeadLetters = 4,
 }
 
-/// The place in [`Totals`] that holds the newest frame counted as accepted.
+/// The place in [`Totals`] that holds the newest frame that is counted.
 const COUNTED_LSN: usize = 31;
 /// Different (sender, signal, reason) entries between two writings; more share one entry.
 const ENTRIES_MAX: usize = 4096;
@@ -54,12 +55,13 @@ impl Books {
         self.lock().totals.0[COUNTED_LSN]
     }
 
-    /// Counts a durable frame's items.
-    pub(crate) fn accepted(&self, lsn: u64, items: [u32; 3]) {
+    /// Counts a durable frame: its items, and those that it sets aside if it is of our own books.
+    pub(crate) fn durable(&self, lsn: u64, items: [u32; 3], set_aside: [u64; 3]) {
         let mut state = self.lock();
         if lsn > state.totals.0[COUNTED_LSN] {
             state.totals.0[COUNTED_LSN] = lsn;
             add(&mut state, Count::Accepted, items.map(u64::from));
+            add(&mut state, Count::DeadLetters, set_aside);
         }
     }
 
@@ -90,16 +92,13 @@ impl Books {
         enter(&mut state, envelope, signal, Reason::Resent, total, "the same request came again");
     }
 
-    /// Enters a row that ClickHouse refused for good.
+    /// Enters a row that ClickHouse refused for good into the ledger; its frame was counted when it became durable.
     pub(crate) fn dead_letter(&self, table: &str, items: [u64; 3], reason: &str) {
         let mut state = self.lock();
-        add(&mut state, Count::DeadLetters, items);
-        let signal = if items[1] > 0 {
-            Signal::Logs
-        } else if items[2] > 0 {
-            Signal::Metrics
-        } else {
-            Signal::Traces
+        let signal = match items {
+            [_, 0, 0] => Signal::Traces,
+            [_, _, 0] => Signal::Logs,
+            _ => Signal::Metrics,
         };
         let envelope = Envelope { tenant: "".into(), received_ns: 0, sender: "hypocenter".into() };
         enter(&mut state, &envelope, signal, Reason::DeadLetter, 1, &format!("{table}: {reason}"));
@@ -118,7 +117,7 @@ impl Books {
     }
 
     /// Journals the gathered ledger entries. What cannot be journalled now is kept for later.
-    pub(crate) async fn write(&self, journal: &Journal<Payload>, rules: &Rules, budget: &access::Budget, now_ns: i64) {
+    pub(crate) async fn write(&self, journal: &Journal<Payload>, budget: &access::Budget, now_ns: i64) {
         let entries = std::mem::take(&mut self.lock().entries);
         if entries.is_empty() {
             return;
@@ -137,7 +136,8 @@ impl Books {
         }
         for (tenant, ledger) in by_tenant {
             let body = wire::books::encode_ledger(&ledger);
-            if !append_own(journal, rules, budget, Protocol::Ledger, &tenant, now_ns, body).await {
+            let page = Page { protocol: Protocol::Ledger, tenant: &tenant, now_ns, body, settles: None };
+            if !page.append(journal, budget).await {
                 let mut state = self.lock();
                 for (key, (items, example)) in entries.iter().filter(|(key, _)| key.0 == tenant) {
                     let kept = state.entries.entry(key.clone()).or_insert((0, example.clone()));
@@ -152,52 +152,71 @@ impl Books {
     }
 }
 
-/// Journals dead letters; true when they are durable.
-pub(crate) async fn bury(
-    journal: &Journal<Payload>,
-    rules: &Rules,
-    budget: &access::Budget,
-    now_ns: i64,
-    letters: &[DeadLetterEntry],
-) -> bool {
-    append_own(journal, rules, budget, Protocol::DeadLetters, "", now_ns, wire::books::encode_dead_letters(letters))
-        .await
+/// Items that the dead letters of a batch stand for, by signal.
+pub(crate) fn set_aside(batch: &Batch) -> [u64; 3] {
+    let mut items = [0; 3];
+    for row in 0..batch.dead_letters.len() {
+        let name = batch.dead_letters.table.get(row);
+        let table = Table::ALL.into_iter().find(|table| table.def().name.as_bytes() == name);
+        let of_row = table.map_or([0; 3], |table| items_of(table as u8, 1));
+        (0..3).for_each(|at| items[at] += of_row[at]);
+    }
+    items
 }
 
-async fn append_own(
+/// Journals a dead letter in place of the batch `settles`; true when both are durable, which is one event.
+pub(crate) async fn bury(
     journal: &Journal<Payload>,
-    rules: &Rules,
     budget: &access::Budget,
+    now_ns: i64,
+    letter: &DeadLetterEntry,
+    settles: u128,
+) -> bool {
+    let body = wire::books::encode_dead_letters(std::slice::from_ref(letter));
+    let page = Page { protocol: Protocol::DeadLetters, tenant: "", now_ns, body, settles: Some(settles) };
+    page.append(journal, budget).await
+}
+
+/// A frame of our own books.
+struct Page<'a> {
     protocol: Protocol,
-    tenant: &str,
+    tenant: &'a str,
     now_ns: i64,
     body: Vec<u8>,
-) -> bool {
-    let envelope = Envelope { tenant: tenant.into(), received_ns: now_ns, sender: "hypocenter".into() };
-    let batch: Batch = match decode::request(protocol, &body, envelope, rules, |_| Vec::new()) {
-        Ok(decoded) => decoded.batch,
-        Err(error) => {
-            tracing::error!(%error, "our own books cannot be read back");
-            return true;
+    settles: Option<u128>,
+}
+
+impl Page<'_> {
+    async fn append(self, journal: &Journal<Payload>, budget: &access::Budget) -> bool {
+        let Page { protocol, tenant, now_ns, body, settles } = self;
+        let envelope = Envelope { tenant: tenant.into(), received_ns: now_ns, sender: "hypocenter".into() };
+        let batch = match decode::own(protocol, &body, envelope) {
+            Ok(batch) => batch,
+            Err(error) => {
+                tracing::error!(%error, "our own books cannot be read back");
+                return true;
+            }
+        };
+        let Some(permit) = budget.take(batch.heap_bytes()) else { return false };
+        let header = FrameHeader {
+            protocol: protocol as u8,
+            encoding: wire::encoding::Encoding::Identity.number(),
+            flags: 0,
+            durability: Durability::Fsync,
+            rule: wire::RULE,
+            tenant: tenant.into(),
+            sender: "hypocenter".into(),
+            received_ns: now_ns,
+            body_hash: 0,
+            items: [0; 3],
+            decisions: bytes::Bytes::new(),
+            limits: bytes::Bytes::new(),
+            settles,
+        };
+        match journal.append_own(Frame { header, body: body.into() }, Payload { batch, permit }) {
+            Ok(ticket) => ticket.await.is_ok(),
+            Err(_) => false,
         }
-    };
-    let Some(permit) = budget.take(batch.heap_bytes()) else { return false };
-    let header = FrameHeader {
-        protocol: protocol as u8,
-        encoding: wire::encoding::Encoding::Identity.number(),
-        flags: 0,
-        durability: Durability::Fsync,
-        rule: wire::RULE,
-        tenant: tenant.into(),
-        sender: "hypocenter".into(),
-        received_ns: now_ns,
-        body_hash: 0,
-        items: [0; 3],
-        decisions: bytes::Bytes::new(),
-    };
-    match journal.append(Frame { header, body: body.into() }, Payload { batch, permit }) {
-        Ok(ticket) => ticket.await.is_ok(),
-        Err(_) => false,
     }
 }
 
@@ -224,15 +243,22 @@ fn enter(state: &mut State, envelope: &Envelope, signal: Signal, reason: Reason,
 mod tests {
     use super::*;
 
-    // Scenario: frames reported in order, one of them twice (as after a restart); refusals of known and unknown size.
+    // Scenario: frames reported in order, some of them twice (as after a restart), dead letters among them; refusals of
+    // known and unknown size.
     // Guarantee: every item is counted once, under its kind and signal.
     #[test]
     fn counts() {
         let books = Books::new(Totals::default());
         let envelope = Envelope { tenant: "".into(), received_ns: 0, sender: "s".into() };
-        books.accepted(1, [5, 0, 0]);
-        books.accepted(2, [0, 7, 0]);
-        books.accepted(2, [0, 7, 0]);
+        let mut letters = Batch::new(envelope.clone());
+        for table in ["otel_logs", "otel_traces_trace_id_ts"] {
+            letters.dead_letters.time.push(0);
+            letters.dead_letters.table.push(table.as_bytes());
+        }
+        books.durable(1, [5, 0, 0], [0; 3]);
+        books.durable(2, [0, 7, 0], [0; 3]);
+        books.durable(2, [0, 7, 0], [0; 3]);
+        (0..2).for_each(|_| books.durable(3, [0; 3], set_aside(&letters)));
         let mut account = Account::default();
         account.count_many(Signal::Traces, Reason::InvalidTraceId, 3, || "x".into());
         account.count_many(Signal::Traces, Reason::ValueTruncated, 9, || "y".into());
@@ -241,7 +267,8 @@ mod tests {
         assert_eq!(books.total(Count::Accepted), [5, 7, 0]);
         assert_eq!(books.total(Count::Rejected), [3, 0, 0], "altered items are stored");
         assert_eq!(books.total(Count::Refused), [0, 1, 0]);
-        assert_eq!(books.counted_lsn(), 2);
+        assert_eq!(books.total(Count::DeadLetters), [0, 1, 0], "a row of the index is no item");
+        assert_eq!(books.counted_lsn(), 3);
         assert_eq!(Books::new(books.totals()).total(Count::Accepted), [5, 7, 0]);
     }
 }

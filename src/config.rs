@@ -114,6 +114,8 @@ pub(crate) struct Ingest {
     pub(crate) linger: Duration,
     /// Longest wait of the others.
     pub(crate) linger_cold: Duration,
+    /// What a success answer promises.
+    pub(crate) durability: PerReceiver,
     /// Resend window; zero is off.
     pub(crate) resend_window: Duration,
     /// Day partitions that senders may open per hour.
@@ -122,6 +124,28 @@ pub(crate) struct Ingest {
     pub(crate) limits: model::Limits,
     /// Allowed browser origins.
     pub(crate) cors_origins: Vec<String>,
+}
+
+/// What a success answer promises, by the family of the request's protocol.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PerReceiver {
+    /// OTLP over gRPC and HTTP.
+    pub(crate) otlp: journal::Durability,
+    /// Zipkin.
+    pub(crate) zipkin: journal::Durability,
+}
+
+impl PerReceiver {
+    /// That of a protocol; our own books are always on disk.
+    pub(crate) fn of(self, protocol: model::Protocol) -> journal::Durability {
+        use model::Protocol as P;
+        match protocol {
+            P::OtlpTracesProto | P::OtlpLogsProto | P::OtlpMetricsProto => self.otlp,
+            P::OtlpTracesJson | P::OtlpLogsJson | P::OtlpMetricsJson => self.otlp,
+            P::ZipkinV2Json | P::ZipkinV2Proto | P::ZipkinV1Json | P::ZipkinV1Thrift => self.zipkin,
+            P::Ledger | P::DeadLetters => journal::Durability::Fsync,
+        }
+    }
 }
 
 /// Retention per signal; zero for ever.
@@ -413,8 +437,15 @@ impl Written {
     }
 }
 
+/// `memory` answers when somebody else has answered, so there must be somebody else.
+const NO_MEMORY: &str = "cannot be memory: that level answers a sender when an upstream Hypocenter has answered, and this version cannot forward to one; \
+     process is the weakest level that it has";
+
 fn resolve(written: Written) -> Result<Config, ConfigError> {
     for key in KEYS {
+        if key.name.ends_with("durability") && written.text(key.name) == "memory" {
+            return Err(written.bad(key.name, NO_MEMORY));
+        }
         if let Form::Choice(choices) = key.form {
             written.choice(key.name, choices)?;
         }
@@ -506,18 +537,30 @@ fn resolve(written: Written) -> Result<Config, ConfigError> {
 }
 
 fn resolve_journal(w: &Written, data_dir: &Path) -> Result<journal::Config, ConfigError> {
-    let durability = match w.text("journal.durability") {
-        "process" => journal::Durability::Process,
-        _ => journal::Durability::Fsync,
-    };
+    let PerReceiver { otlp, zipkin } = resolve_durability(w);
     Ok(journal::Config {
         budget_bytes: w.bytes("journal.budget")?,
         segment_bytes: w.bytes("journal.segment")?,
         confirmed_retention: w.duration("journal.confirmed_retention")?,
-        durability,
+        // The most that any record waits for: seals must not be weaker than the frames they cover.
+        durability: otlp.max(zipkin),
+        rule: wire::RULE,
         clock: crate::clock::now_ns,
         ..journal::Config::new(w.path("journal.dir").unwrap_or_else(|| data_dir.join("journal")))
     })
+}
+
+fn resolve_durability(w: &Written) -> PerReceiver {
+    let level = |name| match w.text(name) {
+        "process" => Some(journal::Durability::Process),
+        "fsync" => Some(journal::Durability::Fsync),
+        _ => None,
+    };
+    let usual = level("journal.durability").unwrap_or_default();
+    PerReceiver {
+        otlp: level("ingest.otlp_durability").unwrap_or(usual),
+        zipkin: level("ingest.zipkin_durability").unwrap_or(usual),
+    }
 }
 
 fn resolve_ingest(w: &Written) -> Result<Ingest, ConfigError> {
@@ -540,6 +583,7 @@ fn resolve_ingest(w: &Written) -> Result<Ingest, ConfigError> {
         block_bytes_max: w.bytes("ingest.block_bytes_max")? as usize,
         linger: w.duration("ingest.linger")?,
         linger_cold: w.duration("ingest.linger_cold")?,
+        durability: resolve_durability(w),
         resend_window: w.duration("ingest.resend_window")?,
         new_days_per_hour_max: w.number("ingest.new_days_per_hour_max")?,
         limits,
@@ -740,6 +784,26 @@ mod tests {
         assert_eq!(config.ingest.body_bytes_max, 2 << 20);
         assert_eq!(config.tokens, ["a:b", "c:d:read"]);
         assert!(config.print().contains("line 4"), "{}", config.print());
+    }
+
+    // Scenario: a durability level for all receivers, for one, and `memory`.
+    // Guarantee: each receiver has its level, seals wait for the strongest, and `memory` is refused with the reason.
+    #[test]
+    fn durability_per_receiver() {
+        use journal::Durability::{Fsync, Process};
+        use model::Protocol::{OtlpLogsJson, ZipkinV1Thrift};
+        let levels = |text: &str| {
+            let config = file(text).unwrap();
+            let of = config.ingest.durability;
+            (of.of(OtlpLogsJson), of.of(ZipkinV1Thrift), config.journal.durability)
+        };
+        assert_eq!(levels(""), (Fsync, Fsync, Fsync));
+        assert_eq!(levels("journal:\n  durability: process"), (Process, Process, Process));
+        assert_eq!(levels("ingest:\n  zipkin_durability: process"), (Fsync, Process, Fsync));
+        for key in ["journal:\n  durability: memory", "ingest:\n  otlp_durability: memory"] {
+            let told = file(key).unwrap_err().to_string();
+            assert!(told.contains("upstream") && told.contains("durability"), "{told}");
+        }
     }
 
     // Scenario: typing errors and values that do not fit.

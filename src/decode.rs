@@ -1,14 +1,17 @@
 //! From a frame to columns: the one function that both the first decoding and every replay go
-//! through. It is pure: the frame's header carries all that it depends on besides the bytes.
+//! through. It is pure: the frame's header carries all that it depends on besides the bytes, limits
+//! included, so a changed configuration changes nothing that was acknowledged before.
 
 use std::sync::Arc;
 
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use journal::FrameHeader;
 use model::{Account, Batch, Decoded, Envelope, Limits, Protocol, Reason, Signal};
 use wire::encoding::Encoding;
 
-/// What decoding follows beside the frame itself.
-#[derive(Clone, Debug)]
+/// What decoding follows beside the bytes. Comes from the configuration for a new request, and from the
+/// frame's header ever after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// Decode limits.
     pub limits: Limits,
@@ -16,8 +19,118 @@ pub(crate) struct Rules {
     pub body_bytes_max: usize,
 }
 
-/// A journalled body is decompressed up to this many bytes, whatever the limit for new ones is.
-const REPLAY_BYTES_MAX: usize = 1 << 30;
+/// The limits of decode rule 1: a frame's header names only what differs. They are part of the stored
+/// format and stay as they are when defaults change.
+const RULE_1: Rules = Rules {
+    limits: Limits {
+        attributes_max: 1024,
+        attribute_value_bytes_max: 256 << 10,
+        name_bytes_max: 16 << 10,
+        body_bytes_max: 1 << 20,
+        events_max: 4096,
+        links_max: 4096,
+        depth_max: 64,
+        time_min_ns: 946_684_800_000_000_000,
+        time_ahead_max_ns: 86_400_000_000_000,
+    },
+    body_bytes_max: 64 << 20,
+};
+
+impl Rules {
+    /// As the frame header keeps them: number and value (LEB128) of each that is not the rule's own.
+    pub(crate) fn to_bytes(self) -> Bytes {
+        let mut out = BytesMut::new();
+        for (number, (value, own)) in self.numbers().into_iter().zip(RULE_1.numbers()).enumerate() {
+            if value != own {
+                out.put_u8(number as u8);
+                put_number(&mut out, value);
+            }
+        }
+        out.freeze()
+    }
+
+    fn of(header: &FrameHeader) -> Result<Rules, FrameError> {
+        if header.rule != wire::RULE {
+            return Err(FrameError::Unknown("decode rule", header.rule));
+        }
+        let mut numbers = RULE_1.numbers();
+        let mut rest = &header.limits[..];
+        while rest.has_remaining() {
+            let number = rest.get_u8();
+            let known = numbers.get_mut(usize::from(number));
+            let (Some(place), Some(value)) = (known, take_number(&mut rest)) else {
+                return Err(FrameError::Unknown("limit", number.into()));
+            };
+            *place = value;
+        }
+        Ok(Rules::from_numbers(numbers))
+    }
+
+    // The places are the stored numbers: only ever add at the end.
+    fn numbers(self) -> [u64; 10] {
+        let Limits {
+            attributes_max,
+            attribute_value_bytes_max,
+            name_bytes_max,
+            body_bytes_max,
+            events_max,
+            links_max,
+            depth_max,
+            time_min_ns,
+            time_ahead_max_ns,
+        } = self.limits;
+        [
+            attributes_max.into(),
+            attribute_value_bytes_max.into(),
+            name_bytes_max.into(),
+            body_bytes_max.into(),
+            events_max.into(),
+            links_max.into(),
+            depth_max.into(),
+            time_min_ns.cast_unsigned(),
+            time_ahead_max_ns.cast_unsigned(),
+            self.body_bytes_max as u64,
+        ]
+    }
+
+    fn from_numbers(numbers: [u64; 10]) -> Rules {
+        let short = |at: usize| u32::try_from(numbers[at]).unwrap_or(u32::MAX);
+        Rules {
+            limits: Limits {
+                attributes_max: short(0),
+                attribute_value_bytes_max: short(1),
+                name_bytes_max: short(2),
+                body_bytes_max: short(3),
+                events_max: short(4),
+                links_max: short(5),
+                depth_max: short(6),
+                time_min_ns: numbers[7].cast_signed(),
+                time_ahead_max_ns: numbers[8].cast_signed(),
+            },
+            body_bytes_max: usize::try_from(numbers[9]).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+fn put_number(out: &mut BytesMut, mut value: u64) {
+    while value >= 0x80 {
+        out.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.put_u8(value as u8);
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = rest.try_get_u8().ok()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
 
 /// Why a journalled frame cannot be decoded.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +147,8 @@ pub(crate) enum FrameError {
 }
 
 /// Decodes a journalled frame.
-pub(crate) fn frame(header: &FrameHeader, body: &[u8], rules: &Rules) -> Result<Decoded, FrameError> {
-    if header.rule != wire::RULE {
-        return Err(FrameError::Unknown("decode rule", header.rule));
-    }
+pub(crate) fn frame(header: &FrameHeader, body: &[u8]) -> Result<Decoded, FrameError> {
+    let rules = Rules::of(header)?;
     let protocol =
         Protocol::from_number(header.protocol).ok_or(FrameError::Unknown("protocol", header.protocol.into()))?;
     let encoding =
@@ -51,14 +162,18 @@ pub(crate) fn frame(header: &FrameHeader, body: &[u8], rules: &Rules) -> Result<
     let body = match encoding {
         Encoding::Identity => body,
         _ => {
-            // What was accepted under an earlier, larger limit is still accepted.
-            let limit = rules.body_bytes_max.max(REPLAY_BYTES_MAX);
-            plain = wire::encoding::decompress(encoding, body, limit, &mut |_| true).map_err(FrameError::Encoding)?;
+            plain = wire::encoding::decompress(encoding, body, rules.body_bytes_max, &mut |_| true)
+                .map_err(FrameError::Encoding)?;
             &plain
         }
     };
     let days = days_from_bytes(&header.decisions);
-    Ok(request(protocol, body, envelope, rules, |_| days)?)
+    Ok(request(protocol, body, envelope, &rules, |_| days)?)
+}
+
+/// Decodes one of our own books; no limit applies to them.
+pub(crate) fn own(protocol: Protocol, body: &[u8], envelope: Envelope) -> Result<Batch, wire::DecodeError> {
+    Ok(request(protocol, body, envelope, &RULE_1, |_| Vec::new())?.batch)
 }
 
 /// Decodes a request. `decide` names the days whose rows are set aside (the partition quota).
@@ -98,4 +213,92 @@ fn set_aside(batch: &mut Batch, account: &mut Account, protocol: Protocol, days:
             model::time::day_text(days[0])
         )
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tight() -> Rules {
+        let limits = Limits {
+            attributes_max: 1,
+            attribute_value_bytes_max: 5,
+            name_bytes_max: 4,
+            body_bytes_max: 3,
+            events_max: 0,
+            links_max: 7,
+            depth_max: 2,
+            time_min_ns: -1,
+            time_ahead_max_ns: i64::MAX,
+        };
+        Rules { limits, body_bytes_max: 300 }
+    }
+
+    fn header(rules: Rules) -> FrameHeader {
+        FrameHeader {
+            protocol: Protocol::OtlpLogsJson as u8,
+            encoding: Encoding::Identity.number(),
+            flags: 0,
+            durability: journal::Durability::Fsync,
+            rule: wire::RULE,
+            tenant: "".into(),
+            sender: "s".into(),
+            received_ns: 1_700_000_000_000_000_000,
+            body_hash: 0,
+            items: [0, 1, 0],
+            decisions: Bytes::new(),
+            limits: rules.to_bytes(),
+            settles: None,
+        }
+    }
+
+    // Scenario: limits that are the rule's own, that differ in one place, and in every place; limits of a later version.
+    // Guarantee: they come back; the usual ones cost no byte; unknown ones are told, not guessed.
+    #[test]
+    fn limits_travel_in_the_header() {
+        let mut one = RULE_1;
+        one.limits.attribute_value_bytes_max = 1 << 20;
+        for (rules, bytes) in [(RULE_1, 0), (one, 4), (tight(), 40)] {
+            let header = header(rules);
+            assert!(header.limits.len() <= bytes, "{}", header.limits.len());
+            assert_eq!(Rules::of(&header).unwrap(), rules);
+        }
+        for unknown in [&[10, 1][..], &[0, 0x80], &[0]] {
+            let header = FrameHeader { limits: Bytes::copy_from_slice(unknown), ..header(RULE_1) };
+            assert!(matches!(Rules::of(&header), Err(FrameError::Unknown("limit", _))), "{unknown:?}");
+        }
+    }
+
+    // Scenario: the limits that configuration gives when nothing is set.
+    // Guarantee: they are the stored baseline, so that an ordinary frame carries none; a default that is changed
+    // one day must not change this baseline.
+    #[test]
+    fn the_baseline_is_the_default_of_rule_1() {
+        assert_eq!(wire::RULE, 1, "a new rule brings a baseline of its own");
+        assert_eq!(RULE_1.limits, Limits::default());
+    }
+
+    // Scenario: a frame written under tight limits, and the same bytes under the usual ones.
+    // Guarantee: decoding a frame gives what the first decoding gave, whatever is configured by then.
+    #[test]
+    fn a_frame_decodes_as_it_was_accepted() {
+        let body = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1700000000000000000",
+            "body":{"stringValue":"a long body"},"attributes":[{"key":"long key","value":{"stringValue":"a long value"}},
+            {"key":"b","value":{"intValue":"1"}}]}]}]}]}"#;
+        let envelope = |header: &FrameHeader| Envelope {
+            tenant: "".into(),
+            received_ns: header.received_ns,
+            sender: Arc::from(&*header.sender),
+        };
+        let mut seen = Vec::new();
+        for rules in [RULE_1, Rules { body_bytes_max: 64 << 20, limits: Limits { time_min_ns: 0, ..tight().limits } }] {
+            let header = header(rules);
+            let first = request(Protocol::OtlpLogsJson, body, envelope(&header), &rules, |_| Vec::new()).unwrap();
+            let again = frame(&header, body).unwrap();
+            let rows = |decoded: &Decoded| format!("{:?} {:?}", decoded.batch.logs, decoded.account);
+            assert_eq!(rows(&again), rows(&first));
+            seen.push(rows(&again));
+        }
+        assert_ne!(seen[0], seen[1], "the limits made a difference");
+    }
 }

@@ -1,34 +1,39 @@
 //! From sealed blocks to ClickHouse. A block's seal is durable before the first byte of its insert;
-//! the insert is repeated under the same token until ClickHouse has it; then it is confirmed. A row
-//! that ClickHouse refuses for good is found by halving and set aside as a dead letter. While
-//! ClickHouse is away, everything here waits, and the lanes stop reading.
+//! the insert is repeated under the same token until ClickHouse has it; then it is confirmed. While
+//! ClickHouse is away, everything here waits, and the lanes stop reading. What it refuses because of the
+//! rows goes to `sift.rs`; what it refuses because of rights or tables waits for a person, and says so.
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use journal::{AppendError, Entry, Journal, Seal, Ticket};
+use journal::{AppendError, Journal, Seal, Ticket};
 use model::{BatchId, Table};
-use store::{Block, InsertError, LaneKey, LookupError, SealedBlock, Store};
+use store::{Block, InsertError, LookupError, SealedBlock, Store};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tracing::{error, info, warn};
-use wire::books::DeadLetterEntry;
 
-use crate::books::{self, Books};
-use crate::decode::{self, Rules};
+use crate::books::Books;
 use crate::lanes::{Parcel, Payload};
-use crate::ranges::Point;
+use crate::sift::{PATIENT, Patience, Refused};
+use crate::storage::Schema;
 use crate::waterline::Waterline;
 
 /// First and longest pause between tries.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+pub(crate) const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Between two looks for an absent batch: as a rule, and after ClickHouse was away. An insert of an earlier
 /// life may still lie in the server's socket and be read only now, so absence must be seen twice, apart.
 pub(crate) const SETTLE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
 /// After this long without success the store counts as slow.
 const SLOW: Duration = Duration::from_secs(10);
+/// Longest pause between tries of a block that waits for a person.
+pub(crate) const HELD_PAUSE: Duration = Duration::from_secs(30);
+/// Applying the schema so often must have mended it.
+const REPAIRS: u32 = 5;
+/// How often ClickHouse is asked whether it is there while nothing is inserted.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
 
 /// How the store is doing, as users read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +42,38 @@ pub(crate) enum StoreState {
     Ok,
     /// Inserts are tried again and again.
     Down(String),
+    /// It answers, and refuses for a reason that no repetition mends: rights, tables that are not ours.
+    Refusing(String),
+}
+
+/// Inserts that succeeded, by table: the proof that a refusal was about the rows.
+#[derive(Default)]
+pub(crate) struct Progress {
+    by_table: [AtomicU64; 16],
+    changed: Notify,
+}
+
+impl Progress {
+    /// So many inserts into the table succeeded.
+    pub(crate) fn of(&self, table: Table) -> u64 {
+        self.by_table[table as usize % 16].load(Ordering::Relaxed)
+    }
+
+    fn one_more(&self, table: Table) {
+        self.by_table[table as usize % 16].fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits for `pause`, less when the table goes on from `known`: then it is worth another try at once.
+    pub(crate) async fn wait(&self, table: Table, known: u64, pause: Duration) {
+        let until = tokio::time::Instant::now() + pause;
+        loop {
+            let changed = self.changed.notified();
+            if self.of(table) != known || tokio::time::timeout_at(until, changed).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 /// Delivery and what it needs.
@@ -46,8 +83,10 @@ pub(crate) struct Delivery {
     pub(crate) waterline: Arc<Waterline>,
     pub(crate) books: Arc<Books>,
     pub(crate) budget: access::Budget,
-    pub(crate) rules: Rules,
     pub(crate) state: watch::Sender<StoreState>,
+    pub(crate) stored: Progress,
+    /// Blocks that wait for a person, and why.
+    pub(crate) held: Mutex<BTreeMap<u128, String>>,
     pub(crate) writer: u64,
     /// Sequence numbers of batches made here; apart from those of the lanes.
     pub(crate) sequence: AtomicU64,
@@ -104,7 +143,7 @@ impl Delivery {
     }
 
     // The seal must be on disk before the insert's first byte.
-    async fn make_durable(&self, mut sealed: Result<Ticket, AppendError>, seal: &Seal) -> bool {
+    pub(crate) async fn make_durable(&self, mut sealed: Result<Ticket, AppendError>, seal: &Seal) -> bool {
         let mut pause = PAUSE.0;
         loop {
             let outcome = match sealed {
@@ -122,59 +161,130 @@ impl Delivery {
         }
     }
 
-    async fn insert(&self, seal: Seal, block: Block) {
+    /// Inserts a block until ClickHouse has its rows, in one block or in many.
+    pub(crate) async fn insert(&self, seal: Seal, block: Block) {
+        if let Some(refused) = self.attempt(seal, block, PATIENT).await {
+            self.sift(refused).await;
+        }
+    }
+
+    /// Tries until ClickHouse has the block; gives it back when its rows seem to be the reason that it has not.
+    pub(crate) async fn attempt(&self, seal: Seal, block: Block, patience: Patience) -> Option<Refused> {
         let table = block.table();
-        let rows = seal.rows;
-        let mut pause = PAUSE.0;
-        let began = Instant::now();
         let batch = BatchId(seal.batch);
         let Ok(native) = tokio::task::spawn_blocking(move || block.finish(batch)).await else {
             error!("a block could not be encoded");
-            return;
+            return None;
         };
         let sealed = SealedBlock { table, batch, rows: native.rows(), native };
+        self.attempt_sealed(seal, sealed, patience).await
+    }
+
+    /// The same with a block that is encoded already.
+    pub(crate) async fn attempt_sealed(&self, seal: Seal, sealed: SealedBlock, patience: Patience) -> Option<Refused> {
+        let began = Instant::now();
         let marker = self.mark().await;
-        let mut was_lost = false;
+        let (mut pause, mut was_lost, mut refusals, mut repairs) = (PAUSE.0, false, 0, 0);
         loop {
             journal::crash::crash_point("before-insert");
+            let stored = self.stored.of(sealed.table);
+            let mut longest = PAUSE.1;
             match self.store.insert(&sealed).await {
                 Ok(()) => {
                     journal::crash::crash_point("after-insert");
+                    self.stored.one_more(sealed.table);
+                    self.let_go(seal.batch);
                     self.report(StoreState::Ok);
-                    return self.confirm(&seal);
+                    self.confirm(&seal);
+                    return None;
                 }
-                Err(InsertError::Poison(reason)) => {
-                    warn!(table = table.def().name, rows, %reason, "ClickHouse refuses a block for good: looking for the row");
-                    return Box::pin(self.halve(&seal, sealed, &reason)).await;
-                }
-                Err(InsertError::Schema(reason)) => {
-                    warn!(%reason, "the schema is not as expected: applying it");
-                    if let Err(error) = self.store.apply_schema().await {
-                        warn!(%error, "the schema cannot be applied");
+                Err(InsertError::Poison(reason)) => return Some(Refused { seal, sealed, reason, sure: true, stored }),
+                Err(InsertError::Unknown(reason)) => {
+                    refusals += 1;
+                    if refusals >= patience.tries && began.elapsed() >= patience.time {
+                        return Some(Refused { seal, sealed, reason, sure: false, stored });
                     }
                     self.report(StoreState::Down(reason));
                 }
+                Err(InsertError::Schema(reason)) => {
+                    warn!(%reason, "the schema is not as expected: applying it");
+                    let applied = self.store.apply_schema().await;
+                    repairs += 1;
+                    match applied {
+                        Ok(()) if repairs <= REPAIRS => self.report(StoreState::Down(reason)),
+                        Ok(()) => longest = self.hold(seal.batch, &reason),
+                        Err(error) => {
+                            longest =
+                                self.hold(seal.batch, &format!("{reason}; and the schema cannot be applied: {error}"))
+                        }
+                    }
+                }
+                Err(InsertError::Denied(reason)) => longest = self.hold(seal.batch, &reason),
                 Err(InsertError::Lost(reason)) => {
                     was_lost = true;
                     self.report(StoreState::Down(reason));
                 }
                 Err(InsertError::Retry(reason)) => {
                     if began.elapsed() > SLOW {
-                        info!(table = table.def().name, %reason, waited_s = began.elapsed().as_secs(), "still waiting for ClickHouse");
+                        info!(table = sealed.table.def().name, %reason, waited_s = began.elapsed().as_secs(), "still waiting for ClickHouse");
                     }
                     self.report(StoreState::Down(reason));
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
+            self.stored.wait(sealed.table, stored, pause).await;
+            pause = (pause * 2).min(longest);
             if was_lost && !self.is_same_server(marker).await {
                 // Its record of tokens may say more than its table holds: presence decides.
-                return Box::pin(self.settle(seal)).await;
+                self.let_go(seal.batch);
+                Box::pin(self.settle(seal)).await;
+                return None;
             }
         }
     }
 
-    fn confirm(&self, seal: &Seal) {
+    /// Notes that a block waits for a person, and gives the longest pause between tries.
+    pub(crate) fn hold(&self, batch: u128, reason: &str) -> Duration {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(batch, reason.to_owned());
+        self.store.metrics().held(held.len());
+        drop(held);
+        self.report(StoreState::Refusing(reason.to_owned()));
+        HELD_PAUSE
+    }
+
+    /// Notes that a block no longer waits for a person.
+    pub(crate) fn let_go(&self, batch: u128) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.remove(&batch).is_some() {
+            self.store.metrics().held(held.len());
+        }
+    }
+
+    /// Watches ClickHouse while nothing is inserted, so that its state is not yesterday's.
+    pub(crate) async fn watch(self: Arc<Self>, mut schema: watch::Receiver<Schema>) {
+        loop {
+            match &*schema.borrow_and_update() {
+                Schema::Pending => {}
+                Schema::Applied => break,
+                Schema::Failed(reason) => {
+                    self.report(StoreState::Down(format!("the schema cannot be applied: {reason}")))
+                }
+            }
+            if schema.changed().await.is_err() {
+                return;
+            }
+        }
+        self.report(StoreState::Ok);
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            if self.waterline.sent_blocks() == 0 {
+                let pinged = self.store.ping().await;
+                self.report(pinged.map_or_else(|error| StoreState::Down(error.to_string()), |()| StoreState::Ok));
+            }
+        }
+    }
+
+    pub(crate) fn confirm(&self, seal: &Seal) {
         self.journal.confirm(seal.batch);
         self.waterline.settled(seal.batch);
     }
@@ -253,93 +363,13 @@ impl Delivery {
         }
     }
 
-    // Seals parts of a lost or refused batch anew and rebuilds their blocks. All seals are durable
-    // before the old batch is let go: what newer seals cover, recovery takes from the old one.
-    async fn seal_again(&self, old: &Seal, parts: &[(Point, Point)]) -> Vec<(Seal, Block)> {
-        let mut renewed = Vec::new();
-        for &(from, to) in parts {
-            let (block, rows) = self.read_again(old, from, to, rebuild).await;
-            if rows == 0 {
-                warn!(?from, ?to, "rows of a batch are no longer in the journal");
-                continue;
-            }
-            let batch = BatchId::new(self.writer, self.sequence.fetch_add(1, Ordering::Relaxed)).0;
-            let (min_time_ns, max_time_ns) = block.time_range_ns();
-            let seal = Seal { batch, from, to, rows, min_time_ns, max_time_ns, token: batch, ..old.clone() };
-            self.waterline.sent(&seal, block.bytes());
-            if !self.make_durable(self.journal.seal(seal.clone()), &seal).await {
-                return Vec::new();
-            }
-            renewed.push((seal, block));
-        }
-        self.confirm(old);
-        renewed
-    }
-
-    async fn halve(&self, seal: &Seal, refused: SealedBlock, reason: &str) {
-        if seal.rows <= 1 {
-            return self.bury(seal, &refused, reason).await;
-        }
-        drop(refused);
-        let middle = seal.rows / 2;
-        let find = move |journal: &Journal<Payload>, rules: &Rules, lane: &LaneKey, from, to| {
-            middle_of(journal, rules, lane, from, to, middle)
+    pub(crate) fn report(&self, state: StoreState) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned();
+        let state = match (state, held) {
+            // One block goes in while another waits for a person.
+            (StoreState::Ok, Some(reason)) => StoreState::Refusing(reason),
+            (state, _) => state,
         };
-        let halves = match self.read_again(seal, seal.from, seal.to, find).await {
-            Some((last_of_first, first_of_second)) => vec![(seal.from, last_of_first), (first_of_second, seal.to)],
-            None => vec![(seal.from, seal.to)],
-        };
-        for (seal, block) in self.seal_again(seal, &halves).await {
-            self.insert(seal, block).await;
-        }
-    }
-
-    // Reads rows of the seal's lane from the journal on a blocking thread, as often as it takes: to give
-    // up would be to lose them.
-    async fn read_again<T, F>(&self, seal: &Seal, from: Point, to: Point, read: F) -> T
-    where
-        T: Send + 'static,
-        F: Fn(&Journal<Payload>, &Rules, &LaneKey, Point, Point) -> std::io::Result<T> + Clone + Send + 'static,
-    {
-        let mut pause = PAUSE.0;
-        loop {
-            let (journal, rules, read) = (self.journal.clone(), self.rules.clone(), read.clone());
-            let lane = LaneKey::parse(seal.table, &seal.partition);
-            let outcome = tokio::task::spawn_blocking(move || match lane {
-                Some(lane) => read(&journal, &rules, &lane, from, to),
-                None => Err(std::io::Error::other("the seal names a lane that this version does not know")),
-            });
-            match outcome.await {
-                Ok(Ok(found)) => return found,
-                Ok(Err(error)) => error!(%error, "rows cannot be read again from the journal; trying again"),
-                Err(error) => error!(%error, "reading rows again from the journal was cut off; trying again"),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
-        }
-    }
-
-    async fn bury(&self, seal: &Seal, refused: &SealedBlock, reason: &str) {
-        let table = refused.table.def().name;
-        let now_ns = crate::clock::now_ns();
-        let letter = DeadLetterEntry {
-            time_ns: now_ns,
-            table: table.to_owned(),
-            reason: reason.to_owned(),
-            row: cut(refused.native.row_as_json(0)),
-        };
-        let mut pause = PAUSE.0;
-        while !books::bury(&self.journal, &self.rules, &self.budget, now_ns, std::slice::from_ref(&letter)).await {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
-        }
-        warn!(table, reason, "a row was set aside as a dead letter");
-        let items = crate::waterline::items_of(seal.table, 1);
-        self.books.dead_letter(table, items, reason);
-        self.confirm(seal);
-    }
-
-    fn report(&self, state: StoreState) {
         self.state.send_if_modified(|present| {
             let changed = *present != state;
             if changed {
@@ -348,91 +378,13 @@ impl Delivery {
                     StoreState::Down(reason) => {
                         warn!(%reason, "ClickHouse does not take inserts; the journal keeps the data")
                     }
+                    StoreState::Refusing(reason) => {
+                        error!(%reason, "ClickHouse refuses inserts and needs a person; the journal keeps the data")
+                    }
                 }
                 *present = state;
             }
             changed
         });
     }
-}
-
-/// Longest text of a row in a dead letter, bytes.
-const LETTER_BYTES_MAX: usize = 4 << 20;
-
-fn cut(mut row: String) -> String {
-    if row.len() > LETTER_BYTES_MAX {
-        let end = (0..=LETTER_BYTES_MAX).rev().find(|at| row.is_char_boundary(*at)).unwrap_or(0);
-        row.truncate(end);
-    }
-    row
-}
-
-/// Visits the rows of a lane between two points, frame by frame. What is damaged or cannot be decoded is
-/// passed over: the reader and the lanes have told of it.
-fn walk(
-    journal: &Journal<Payload>,
-    rules: &Rules,
-    lane: &LaneKey,
-    (from, to): (Point, Point),
-    mut visit: impl FnMut(journal::Lsn, &model::Batch, Range<u32>),
-) -> std::io::Result<()> {
-    for entry in journal.reader(from.0) {
-        let Entry::Frame { lsn, header, body } = entry? else { continue };
-        if lsn > to.0 {
-            break;
-        }
-        let Ok(decoded) = decode::frame(&header, &body, rules) else { continue };
-        for (key, ranges) in store::lanes(&decoded.batch) {
-            if key != *lane {
-                continue;
-            }
-            for rows in ranges {
-                let start = if lsn == from.0 { rows.start.max(from.1) } else { rows.start };
-                let end = if lsn == to.0 { rows.end.min(to.1.saturating_add(1)) } else { rows.end };
-                if start < end {
-                    visit(lsn, &decoded.batch, start..end);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The block of a lane's rows between two points.
-fn rebuild(
-    journal: &Journal<Payload>,
-    rules: &Rules,
-    lane: &LaneKey,
-    from: Point,
-    to: Point,
-) -> std::io::Result<(Block, u32)> {
-    let mut block = Block::new(lane.table);
-    let mut count = 0;
-    walk(journal, rules, lane, (from, to), |_, batch, rows| {
-        count += rows.end - rows.start;
-        block.append(batch, rows);
-    })?;
-    Ok((block, count))
-}
-
-/// The last row of the first half and the first row of the second.
-fn middle_of(
-    journal: &Journal<Payload>,
-    rules: &Rules,
-    lane: &LaneKey,
-    from: Point,
-    to: Point,
-    middle: u32,
-) -> std::io::Result<Option<(Point, Point)>> {
-    let (mut seen, mut last, mut cut) = (0, from, None);
-    walk(journal, rules, lane, (from, to), |lsn, _, rows| {
-        for row in rows {
-            if seen == middle {
-                cut = Some((last, (lsn, row)));
-            }
-            last = (lsn, row);
-            seen += 1;
-        }
-    })?;
-    Ok(cut)
 }

@@ -8,8 +8,8 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use access::{Access, Budget};
@@ -21,15 +21,14 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::books::Books;
+use crate::books::{self, Books};
 use crate::cli::say;
 use crate::config::Config;
-use crate::decode::Rules;
-use crate::deliver::{DELIVERY_SEQUENCE, Delivery, StoreState};
+use crate::deliver::{DELIVERY_SEQUENCE, Delivery, Progress, StoreState};
 use crate::intake::Door;
 use crate::lanes::{Bounds, Lanes, Message, Payload, Start, tell};
 use crate::listen::{self, Port};
-use crate::status::Health;
+use crate::status::{Acceptance, Health};
 use crate::waterline::Waterline;
 use crate::{clock, recover, storage};
 
@@ -41,8 +40,6 @@ const DRAIN: Duration = Duration::from_secs(4);
 const ENGINE_STOP: Duration = Duration::from_secs(3);
 /// How often counters and ledger entries are written.
 const BOOKS_EVERY: Duration = Duration::from_secs(1);
-/// How long a start waits for the embedded engine before it says ready without it.
-const ENGINE_START: Duration = Duration::from_secs(15);
 
 /// Runs until a signal; the exit code says whether it ended as it should.
 pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -57,7 +54,6 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
 async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let mut registry = Registry::with_prefix("hypocenter");
-    let rules = Rules { limits: config.ingest.limits, body_bytes_max: config.ingest.body_bytes_max };
     let budget = Budget::new(config.ingest.memory_bytes_max);
     budget.register(&mut registry);
 
@@ -70,7 +66,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
             if let Some((waterline, books)) = arrivals.get() {
                 for (lsn, payload) in &frames {
                     waterline.arrived(payload.batch.items());
-                    books.accepted(*lsn, payload.batch.items());
+                    books.durable(*lsn, payload.batch.items(), books::set_aside(&payload.batch));
                 }
             }
             tell(&to_lanes, Message::Frames(frames));
@@ -92,15 +88,16 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
 
     // Delivery: sealed blocks to ClickHouse, beside them those of the last life.
     let (to_delivery, parcels) = unbounded_channel();
-    let store_state = watch::Sender::new(StoreState::Ok);
+    let store_state = watch::Sender::new(StoreState::Down("the schema is not in place yet".into()));
     let delivery = Arc::new(Delivery {
         journal: journal.clone(),
         store: store.clone(),
         waterline: Arc::clone(&waterline),
         books: Arc::clone(&books),
         budget: budget.clone(),
-        rules: rules.clone(),
         state: store_state.clone(),
+        stored: Progress::default(),
+        held: Mutex::default(),
         writer: recovery.writer,
         sequence: AtomicU64::new(DELIVERY_SEQUENCE),
         marker: tokio::sync::Mutex::new(None),
@@ -117,25 +114,27 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     }
     let counting = (journal.clone(), Arc::clone(&waterline), plan.next, recovery.next_lsn);
     tokio::task::spawn_blocking(move || recover::count_unread(&counting.0, counting.2, counting.3, &counting.1));
+    let watching = tokio::spawn(Arc::clone(&delivery).watch(place.schema()));
     let mut delivered = tokio::spawn(delivery.run(parcels, config.storage.inserts_in_flight));
 
     // Lanes: durable frames to blocks. A thread of their own: the work is all copying.
     let start = Start { next: plan.next, coverage: plan.coverage, writer: recovery.writer, sequence: 0 };
-    let lanes = Lanes::new(journal.clone(), Arc::clone(&waterline), to_delivery, rules.clone(), bounds(&config), start);
+    let lanes = Lanes::new(journal.clone(), Arc::clone(&waterline), to_delivery, bounds(&config), start);
     let lanes = std::thread::Builder::new().name("lanes".into()).spawn(move || lanes.run(&lanes_messages))?;
 
     // What is stored frees the journal; counters and ledger are written every second.
     let releasing = tokio::spawn(release(journal.clone(), waterline.follow()));
-    let writing = tokio::spawn(keep_books(journal.clone(), Arc::clone(&books), rules.clone(), budget.clone()));
+    let writing = tokio::spawn(keep_books(journal.clone(), Arc::clone(&books), budget.clone()));
 
     // Intake and doors, last: now there is a place for everything.
+    let acceptance = Arc::new(Acceptance::new(journal.clone()));
     let intake = Door::new(
         journal.clone(),
         to_lanes.clone(),
         Arc::clone(&waterline),
         Arc::clone(&books),
         budget.clone(),
-        rules.clone(),
+        Arc::clone(&acceptance),
         &config.ingest,
         &recovery,
     );
@@ -143,12 +142,11 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         journal: journal.clone(),
         waterline: Arc::clone(&waterline),
         books: Arc::clone(&books),
-        rules: rules.clone(),
         budget: budget.clone(),
         store_state: store_state.subscribe(),
         store: store.clone(),
         lanes: to_lanes.clone(),
-        serving: AtomicBool::new(false),
+        acceptance: Arc::clone(&acceptance),
         addresses: OnceLock::new(),
     });
     let doors = Doors::open(&config, intake, Arc::clone(&health), store, registry).await?;
@@ -158,9 +156,9 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let serving = doors.serve(stop.subscribe());
     let up = async {
         // Senders are served meanwhile; only readiness waits, so that the first question finds its tables.
-        place.wait_ready(ENGINE_START).await;
+        place.wait_ready().await;
         announcement.iter().for_each(|line| say(line));
-        health.serving.store(true, Ordering::Relaxed);
+        acceptance.serve(true);
         info!("ready");
         std::future::pending::<()>().await;
     };
@@ -171,14 +169,15 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
 
     // The reverse: doors, books, lanes, delivery, journal, store.
     info!("stopping: no new requests; what was accepted is being stored");
-    health.serving.store(false, Ordering::Relaxed);
+    acceptance.serve(false);
     tokio::spawn(async move { signals.again_ends_at_once().await });
     let _ = stop.send(true);
     for port in serving {
         let _ = port.await;
     }
     writing.abort();
-    books.write(&journal, &rules, &budget, clock::now_ns()).await;
+    watching.abort();
+    books.write(&journal, &budget, clock::now_ns()).await;
     tell(&to_lanes, Message::Stop);
     let _ = tokio::task::spawn_blocking(move || lanes.join()).await;
     if tokio::time::timeout(DRAIN, &mut delivered).await.is_err() {
@@ -290,11 +289,11 @@ async fn release(journal: Journal<Payload>, mut level: watch::Receiver<journal::
     }
 }
 
-async fn keep_books(journal: Journal<Payload>, books: Arc<Books>, rules: Rules, budget: Budget) {
+async fn keep_books(journal: Journal<Payload>, books: Arc<Books>, budget: Budget) {
     let mut every = tokio::time::interval(BOOKS_EVERY);
     loop {
         every.tick().await;
-        books.write(&journal, &rules, &budget, clock::now_ns()).await;
+        books.write(&journal, &budget, clock::now_ns()).await;
         journal.set_totals(books.totals());
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use access::{Budget, Code, Error};
 use bytes::Bytes;
-use journal::{AppendError, Durability, Frame, FrameHeader, Journal};
+use journal::{AppendError, Frame, FrameHeader, Journal};
 use model::{Account, Batch, Decoded, Envelope, Protocol, Reason, Signal, mark, time};
 use receive::{Arrival, Intake, Receipt};
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ use twox_hash::XxHash3_128;
 use crate::books::Books;
 use crate::decode::{self, Rules};
 use crate::lanes::{Message, Payload, tell};
+use crate::status::Acceptance;
 use crate::waterline::Waterline;
 
 /// Bodies above this are decoded on a blocking thread: below, it takes less than a millisecond.
@@ -37,6 +38,12 @@ struct Inner {
     books: Arc<Books>,
     budget: Budget,
     rules: Rules,
+    /// The rules as frame headers keep them.
+    limits: Bytes,
+    /// What an answer promises.
+    durability: crate::config::PerReceiver,
+    /// Whether requests are taken, as health checks hear it.
+    acceptance: Arc<Acceptance>,
     resends: Option<Resends>,
     quota: Mutex<Quota>,
     hash_key: u64,
@@ -51,10 +58,11 @@ impl Door {
         waterline: Arc<Waterline>,
         books: Arc<Books>,
         budget: Budget,
-        rules: Rules,
+        acceptance: Arc<Acceptance>,
         ingest: &crate::config::Ingest,
         recovery: &journal::Recovery,
     ) -> Door {
+        let rules = Rules { limits: ingest.limits, body_bytes_max: ingest.body_bytes_max };
         let resends = (!ingest.resend_window.is_zero()).then(|| Resends::new(ingest.resend_window, &recovery.recent));
         let quota = Mutex::new(Quota { days: HashMap::new(), per_hour_max: ingest.new_days_per_hour_max });
         Door(Arc::new(Inner {
@@ -64,6 +72,9 @@ impl Door {
             books,
             budget,
             rules,
+            limits: rules.to_bytes(),
+            durability: ingest.durability,
+            acceptance,
             resends,
             quota,
             hash_key: recovery.hash_key,
@@ -89,7 +100,7 @@ impl Intake for Door {
     }
 
     fn is_ready(&self) -> bool {
-        self.0.journal.usage().healthy
+        self.0.acceptance.refusal().is_none()
     }
 
     fn note(&self, envelope: &Envelope, signal: Signal, reason: Reason, items: u64, example: String) {
@@ -160,7 +171,7 @@ impl Door {
             protocol: protocol as u8,
             encoding: encoding.number(),
             flags: 0,
-            durability: Durability::Fsync,
+            durability: self.0.durability.of(protocol),
             rule: wire::RULE,
             tenant: (&*envelope.tenant).into(),
             sender: (&*envelope.sender).into(),
@@ -168,6 +179,8 @@ impl Door {
             body_hash: if timed { hash } else { 0 },
             items,
             decisions: decode::days_to_bytes(&days).into(),
+            limits: self.0.limits.clone(),
+            settles: None,
         };
         let appended = match self.0.journal.append(Frame { header, body }, Payload { batch, permit }) {
             Ok(ticket) => ticket.await,

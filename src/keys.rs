@@ -80,7 +80,7 @@ pub(crate) const KEYS: &[Key] = &[
         "journal.durability",
         "fsync",
         Form::Choice(&["fsync", "process"]),
-        "When a sender is answered: `fsync` after the data is on disk, `process` after the operating system has it (survives a crash of Hypocenter, not of the machine).",
+        "When a sender is answered: `fsync` after the data is on disk, `process` after the operating system has it (survives a crash of Hypocenter, not of the machine). `memory` needs an upstream to forward to, which this version does not have.",
     ),
     key(
         "journal.confirmed_retention",
@@ -103,6 +103,13 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("ingest.block_rows_max", "50000", Form::Number, "Rows of one insert."),
     key("ingest.block_bytes_max", "12MiB", Form::Bytes, "Bytes of one insert."),
+    key(
+        "ingest.otlp_durability",
+        "journal",
+        Form::Choice(&["journal", "fsync", "process"]),
+        "When senders of OTLP are answered; `journal`: as `journal.durability` says.",
+    ),
+    key("ingest.zipkin_durability", "journal", Form::Choice(&["journal", "fsync", "process"]), "The same for Zipkin."),
     key("ingest.linger", "400ms", Form::Duration, "Longest wait for an insert to fill."),
     key("ingest.linger_cold", "10s", Form::Duration, "Longest wait in partitions beside the busiest."),
     key(

@@ -14,7 +14,7 @@ use store::{Block, LaneKey};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 
-use crate::decode::{self, Rules};
+use crate::decode;
 use crate::ranges::{Coverage, Point};
 use crate::waterline::{Waterline, items_of};
 
@@ -75,7 +75,6 @@ pub(crate) struct Lanes {
     journal: Journal<Payload>,
     waterline: Arc<Waterline>,
     parcels: UnboundedSender<Parcel>,
-    rules: Rules,
     bounds: Bounds,
     coverage: Coverage,
     writer: u64,
@@ -119,7 +118,6 @@ impl Lanes {
         journal: Journal<Payload>,
         waterline: Arc<Waterline>,
         parcels: UnboundedSender<Parcel>,
-        rules: Rules,
         bounds: Bounds,
         start: Start,
     ) -> Lanes {
@@ -128,7 +126,6 @@ impl Lanes {
             journal,
             waterline,
             parcels,
-            rules,
             bounds,
             coverage,
             writer,
@@ -211,7 +208,7 @@ impl Lanes {
     }
 
     fn read(&mut self, lsn: Lsn, header: &FrameHeader, body: &[u8]) {
-        match decode::frame(header, body, &self.rules) {
+        match decode::frame(header, body) {
             Ok(decoded) => self.absorb(lsn, &decoded.batch),
             Err(error) => {
                 // It was decoded once before it was acknowledged: another version or a defect leads here. The

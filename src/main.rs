@@ -17,6 +17,7 @@ mod lanes;
 mod listen;
 mod ranges;
 mod recover;
+mod sift;
 mod status;
 mod storage;
 mod waterline;

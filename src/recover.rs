@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use journal::{Entry, Journal, Lsn, Recovery, Seal};
+use journal::{Entry, Fate, Journal, Lsn, Recovery, Seal};
 use model::{BatchId, Table};
 use store::{LookupError, Store};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 
-use crate::books::Books;
+use crate::books::{self, Books};
+use crate::decode;
 use crate::deliver::SETTLE;
 use crate::lanes::{Parcel, Payload};
 use crate::ranges::{Coverage, Point, remainder};
@@ -42,16 +43,17 @@ pub(crate) fn plan(recovery: &Recovery) -> Plan {
     let mut newer: HashMap<(u8, Box<str>), Vec<(Point, Point)>> = HashMap::new();
     let (mut unsettled, mut confirmed) = (Vec::new(), Vec::new());
     // Newest first: what a newer seal took over, an older one no longer answers for.
-    for (seal, is_confirmed) in recovery.seals.iter().rev() {
+    for (seal, fate) in recovery.seals.iter().rev() {
         coverage.add(seal);
         let lane = newer.entry((seal.table, seal.partition.clone())).or_default();
         let left = remainder((seal.from, seal.to), lane);
         lane.push((seal.from, seal.to));
         let seals = left.into_iter().map(|(from, to)| Seal { from, to, ..seal.clone() });
-        match is_confirmed {
-            false => unsettled.extend(seals),
-            true if !recovery.clean => confirmed.extend(seals),
-            true => {}
+        match fate {
+            Fate::Open => unsettled.extend(seals),
+            Fate::Confirmed if !recovery.clean => confirmed.extend(seals),
+            // Its row is a dead letter: it is in no table, and must not be looked for there.
+            Fate::Confirmed | Fate::SetAside => {}
         }
     }
     unsettled.reverse();
@@ -61,8 +63,9 @@ pub(crate) fn plan(recovery: &Recovery) -> Plan {
 /// Counts frames that became durable after the counters were last written, before new ones come.
 pub(crate) fn count_accepted(journal: &Journal<Payload>, books: &Books) {
     for entry in journal.reader(books.counted_lsn() + 1) {
-        if let Ok(Entry::Frame { lsn, header, .. }) = entry {
-            books.accepted(lsn, header.items);
+        if let Ok(Entry::Frame { lsn, header, body }) = entry {
+            let letters = header.settles.and_then(|_| decode::frame(&header, &body).ok());
+            books.durable(lsn, header.items, letters.map_or([0; 3], |letters| books::set_aside(&letters.batch)));
         }
     }
 }

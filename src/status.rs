@@ -15,7 +15,6 @@ use view::ingest::{Counts, Guarantee, IngestAnswer, JournalState, StoreHealth};
 
 use crate::books::{Books, Count};
 use crate::clock;
-use crate::decode::Rules;
 use crate::deliver::StoreState;
 use crate::lanes::{Message, Payload, tell};
 use crate::waterline::Waterline;
@@ -25,18 +24,62 @@ const SLOW_NS: i64 = 15_000_000_000;
 /// How often a flush asks for open blocks to be sealed.
 const CUT_EVERY: Duration = Duration::from_millis(250);
 
+/// Whether requests are taken: the one answer behind `/ready` and the gRPC health service. ClickHouse has
+/// no part in it: while it is away, requests are taken and kept.
+pub(crate) struct Acceptance {
+    journal: Journal<Payload>,
+    /// Started, and not yet stopping.
+    serving: AtomicBool,
+}
+
+impl Acceptance {
+    /// Not yet serving.
+    pub(crate) fn new(journal: Journal<Payload>) -> Acceptance {
+        Acceptance { journal, serving: AtomicBool::new(false) }
+    }
+
+    /// Notes that the start is over, or that the end has begun.
+    pub(crate) fn serve(&self, serving: bool) {
+        self.serving.store(serving, Ordering::Relaxed);
+    }
+
+    /// Why requests are refused; `None` while they are taken.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        if !self.serving.load(Ordering::Relaxed) {
+            return Some("starting or stopping".into());
+        }
+        problem(&self.journal.usage()).map(|why| format!("new data is refused: {why}"))
+    }
+}
+
+// What keeps the journal from taking frames.
+fn problem(usage: &journal::Usage) -> Option<String> {
+    if !usage.healthy {
+        let why = usage.last_error.as_ref().map_or("its disk is nearly full".into(), |error| error.to_string());
+        return Some(format!("the journal cannot be written: {why}"));
+    }
+    let spent =
+        format!("the journal's budget of {} bytes is filled by data that is not stored yet", usage.budget_bytes);
+    usage.spent.then_some(spent)
+}
+
+fn refusing(reason: &str) -> String {
+    format!(
+        "ClickHouse answers and refuses inserts; this needs a person, meanwhile the journal keeps the data: {reason}"
+    )
+}
+
 /// The root's implementation of [`serve::Status`].
 pub(crate) struct Health {
     pub(crate) journal: Journal<Payload>,
     pub(crate) waterline: Arc<Waterline>,
     pub(crate) books: Arc<Books>,
-    pub(crate) rules: Rules,
     pub(crate) budget: Budget,
     pub(crate) store_state: watch::Receiver<StoreState>,
     pub(crate) store: Store,
     pub(crate) lanes: Sender<Message>,
     /// Whether requests are taken.
-    pub(crate) serving: AtomicBool,
+    pub(crate) acceptance: Arc<Acceptance>,
     /// Where the ports ended up.
     pub(crate) addresses: OnceLock<Vec<(&'static str, SocketAddr)>>,
 }
@@ -64,8 +107,7 @@ impl Status for Health {
                 bytes: usage.bytes,
                 bytes_max: Some(usage.budget_bytes),
                 oldest_unconfirmed_ns: usage.oldest_unreleased_ns.map(Into::into),
-                problem: (!usage.healthy)
-                    .then(|| usage.last_error.map_or("it cannot be written".into(), |error| error.to_string())),
+                problem: problem(&usage),
             },
             store: self.store_health(usage.oldest_unreleased_ns),
             addresses: addresses.map(|(name, address)| ((*name).to_owned(), address.to_string())).collect(),
@@ -73,26 +115,22 @@ impl Status for Health {
     }
 
     fn readiness(&self) -> Readiness {
-        let usage = self.journal.usage();
-        if !self.serving.load(Ordering::Relaxed) {
-            return Readiness::NotReady("starting or stopping".into());
-        }
-        if !usage.healthy {
-            let why = usage.last_error.map_or("unknown".into(), |error| error.to_string());
-            return Readiness::NotReady(format!("the journal cannot be written: {why}"));
+        if let Some(why) = self.acceptance.refusal() {
+            return Readiness::NotReady(why);
         }
         match &*self.store_state.borrow() {
             StoreState::Ok => Readiness::Ready,
             StoreState::Down(reason) => {
                 Readiness::Degraded(format!("ClickHouse does not take inserts, the journal keeps the data: {reason}"))
             }
+            StoreState::Refusing(reason) => Readiness::Degraded(refusing(reason)),
         }
     }
 
     fn flush(&self, timeout: Duration) -> Flushing<'_> {
         Box::pin(async move {
             let began = Instant::now();
-            self.books.write(&self.journal, &self.rules, &self.budget, clock::now_ns()).await;
+            self.books.write(&self.journal, &self.budget, clock::now_ns()).await;
             let last = self.journal.usage().next_lsn.saturating_sub(1);
             loop {
                 tell(&self.lanes, Message::Cut);
@@ -125,6 +163,7 @@ impl Health {
         let waiting = oldest_ns.is_some_and(|oldest_ns| clock::now_ns() - oldest_ns > SLOW_NS);
         let (state, message) = match &*self.store_state.borrow() {
             StoreState::Down(reason) => (StoreHealth::Down, Some(reason.clone())),
+            StoreState::Refusing(reason) => (StoreHealth::Down, Some(refusing(reason))),
             StoreState::Ok if waiting => (StoreHealth::Slow, Some("data waits longer than 15 s for its insert".into())),
             StoreState::Ok => (StoreHealth::Ok, (!weaker.is_empty()).then(|| weaker.join("; "))),
         };

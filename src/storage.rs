@@ -18,8 +18,24 @@ pub(crate) struct Place {
     /// The way in.
     pub store: Store,
     engine: Option<Supervisor>,
-    schema: watch::Receiver<bool>,
+    schema: watch::Receiver<Schema>,
+    embedded: bool,
 }
+
+/// Whether the tables are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// Not asked yet.
+    Pending,
+    /// Applied.
+    Applied,
+    /// The last try failed.
+    Failed(String),
+}
+
+/// How long a start waits before it says ready without tables: our own engine is a part of the start, a
+/// remote ClickHouse is not.
+const WAIT: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(4));
 
 /// Opens the configured store. The schema is applied in the background, as often as it takes.
 pub(crate) fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<Place> {
@@ -39,18 +55,32 @@ pub(crate) fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<P
     };
     let store = Store::new(crate::config::store_config(config), endpoint.clone(), registry)
         .context("cannot set up the ClickHouse client")?;
-    let (applied, schema) = watch::channel(false);
+    let (applied, schema) = watch::channel(Schema::Pending);
     tokio::spawn(apply_schema(store.clone(), endpoint, applied));
-    Ok(Place { store, engine, schema })
+    let embedded = engine.is_some();
+    Ok(Place { store, engine, schema, embedded })
 }
 
 impl Place {
-    /// Waits until the schema is in place, for at most `patience`.
-    pub(crate) async fn wait_ready(&self, patience: Duration) {
+    /// Waits until the tables are there, so that the first question finds them, but not for long: taking
+    /// data in does not depend on them.
+    pub(crate) async fn wait_ready(&self) {
         let mut schema = self.schema.clone();
-        if tokio::time::timeout(patience, schema.wait_for(|applied| *applied)).await.is_err() {
+        let enough = |schema: &Schema| match schema {
+            Schema::Pending => false,
+            Schema::Applied => true,
+            Schema::Failed(_) => !self.embedded,
+        };
+        let patience = if self.embedded { WAIT.0 } else { WAIT.1 };
+        let seen = tokio::time::timeout(patience, schema.wait_for(enough)).await;
+        if !matches!(seen, Ok(Ok(schema)) if *schema == Schema::Applied) {
             warn!("ClickHouse is not there yet; data is accepted and kept in the journal");
         }
+    }
+
+    /// Follows whether the tables are there.
+    pub(crate) fn schema(&self) -> watch::Receiver<Schema> {
+        self.schema.clone()
     }
 
     /// Stops the embedded engine.
@@ -99,17 +129,20 @@ fn start_engine(config: &Config) -> anyhow::Result<(Supervisor, watch::Receiver<
     Ok((supervisor, endpoint))
 }
 
-async fn apply_schema(store: Store, mut endpoint: watch::Receiver<Option<Endpoint>>, applied: watch::Sender<bool>) {
+async fn apply_schema(store: Store, mut endpoint: watch::Receiver<Option<Endpoint>>, applied: watch::Sender<Schema>) {
     let mut pause = Duration::from_millis(50);
     loop {
         if endpoint.borrow_and_update().is_some() {
             match store.apply_schema().await {
                 Ok(()) => {
                     info!("the schema is in place");
-                    let _ = applied.send(true);
+                    let _ = applied.send(Schema::Applied);
                     return;
                 }
-                Err(error) => warn!(%error, "the schema cannot be applied yet"),
+                Err(error) => {
+                    warn!(%error, "the schema cannot be applied yet");
+                    let _ = applied.send(Schema::Failed(error.to_string()));
+                }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));

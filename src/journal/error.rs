@@ -78,7 +78,8 @@ pub enum Reason {
     Misuse,
 }
 
-/// Why a journal could not be opened. Damage inside the log is never such a reason.
+/// Why a journal could not be opened. Damage inside the log is never such a reason; a newer version's
+/// log is, and then nothing in the directory was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process (or another journal of this process) holds the directory.
@@ -86,6 +87,21 @@ pub enum OpenError {
     InUse {
         /// The directory.
         dir: PathBuf,
+    },
+    /// A newer version wrote a segment that this one cannot read.
+    #[error(
+        "the journal segment {} was written by a newer version ({what} {found}, this one reads up to {known}) and may hold data that is not stored yet; start the newer version again",
+        path.display()
+    )]
+    Newer {
+        /// The first such segment.
+        path: PathBuf,
+        /// What is newer.
+        what: &'static str,
+        /// Its number there.
+        found: u32,
+        /// The newest number that is known here.
+        known: u32,
     },
     /// The operating system refused something that is needed to start.
     #[error("{doing} {}", path.display())]

@@ -15,6 +15,16 @@ pub const BODY_BYTES_MAX: usize = 64 << 20;
 /// The longest opaque decisions of a frame: 16 MiB.
 pub const DECISIONS_BYTES_MAX: usize = 16 << 20;
 
+/// The longest opaque limits of a frame.
+pub const LIMITS_BYTES_MAX: usize = 255;
+
+/// What may stand behind the decisions: number, length, value. A reader that meets a number below 128
+/// which it does not know cannot read the frame; from 128 on it skips.
+mod extra {
+    pub(super) const LIMITS: u8 = 1;
+    pub(super) const SETTLES: u8 = 2;
+}
+
 /// How much a success answer promises for a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -54,6 +64,11 @@ pub struct FrameHeader {
     pub items: [u32; 3],
     /// Stateful decisions that replay must repeat. Opaque here.
     pub decisions: Bytes,
+    /// Decode limits that were in force, as far as they are not the rule's own. Opaque here, at most
+    /// [`LIMITS_BYTES_MAX`].
+    pub limits: Bytes,
+    /// The batch that this frame stands in for: with the frame durable, the batch is settled, in one record.
+    pub settles: Option<u128>,
 }
 
 /// A header and the body as received or recompressed.
@@ -68,7 +83,8 @@ pub struct Frame {
 // Telemetry of users does not belong into our own logs: no body, no decisions.
 impl fmt::Debug for FrameHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameHeader")
+        let mut shown = f.debug_struct("FrameHeader");
+        shown
             .field("protocol", &self.protocol)
             .field("encoding", &self.encoding)
             .field("flags", &self.flags)
@@ -79,8 +95,14 @@ impl fmt::Debug for FrameHeader {
             .field("received_ns", &self.received_ns)
             .field("body_hash", &format_args!("{:032x}", self.body_hash))
             .field("items", &self.items)
-            .field("decisions_bytes", &self.decisions.len())
-            .finish()
+            .field("decisions_bytes", &self.decisions.len());
+        if !self.limits.is_empty() {
+            shown.field("limits_bytes", &self.limits.len());
+        }
+        if let Some(batch) = self.settles {
+            shown.field("settles", &format_args!("{batch:032x}"));
+        }
+        shown.finish()
     }
 }
 
@@ -89,6 +111,7 @@ pub(crate) struct Encoded {
     pub(crate) meta: Vec<u8>,
     pub(crate) body: Bytes,
     pub(crate) padded_crc: u32,
+    pub(crate) settles: Option<u128>,
 }
 
 impl Encoded {
@@ -96,12 +119,13 @@ impl Encoded {
     pub(crate) fn new(frame: Frame) -> Result<Self, AppendError> {
         let Frame { header, body } = frame;
         check_sizes(&header, &body)?;
-        let mut meta = Vec::with_capacity(64 + header.tenant.len() + header.sender.len() + header.decisions.len());
+        let texts = header.tenant.len() + header.sender.len() + header.decisions.len() + header.extras_bytes();
+        let mut meta = Vec::with_capacity(64 + texts);
         header.encode(&mut meta);
         let length = meta.len() + body.len();
         let crc = crc32c::crc32c_append(crc32c::crc32c(&meta), &body);
         let padded_crc = crc32c::crc32c_append(crc, record::padding(length));
-        Ok(Self { meta, body, padded_crc })
+        Ok(Self { meta, body, padded_crc, settles: header.settles })
     }
 
     pub(crate) fn length(&self) -> usize {
@@ -119,6 +143,7 @@ fn check_sizes(header: &FrameHeader, body: &Bytes) -> Result<(), AppendError> {
         (header.decisions.len(), DECISIONS_BYTES_MAX),
         (header.tenant.len(), usize::from(u16::MAX)),
         (header.sender.len(), usize::from(u16::MAX)),
+        (header.limits.len(), LIMITS_BYTES_MAX),
     ];
     const { assert!((BODY_BYTES_MAX + DECISIONS_BYTES_MAX + (1 << 20)) as u64 <= PAYLOAD_BYTES_MAX) }
     match checks.into_iter().find(|(bytes, max)| bytes > max) {
@@ -136,7 +161,7 @@ impl FrameHeader {
         out.put_u16_le(self.rule);
         out.put_u16_le(self.tenant.len() as u16);
         out.put_u16_le(self.sender.len() as u16);
-        out.put_u16_le(0);
+        out.put_u16_le(self.extras_bytes() as u16);
         out.put_u32_le(self.decisions.len() as u32);
         out.put_i64_le(self.received_ns);
         out.put_u128_le(self.body_hash);
@@ -144,6 +169,19 @@ impl FrameHeader {
         out.put_slice(self.tenant.as_bytes());
         out.put_slice(self.sender.as_bytes());
         out.put_slice(&self.decisions);
+        if !self.limits.is_empty() {
+            out.put_slice(&[extra::LIMITS, self.limits.len() as u8]);
+            out.put_slice(&self.limits);
+        }
+        if let Some(batch) = self.settles {
+            out.put_slice(&[extra::SETTLES, 16]);
+            out.put_u128_le(batch);
+        }
+    }
+
+    fn extras_bytes(&self) -> usize {
+        let limits = if self.limits.is_empty() { 0 } else { 2 + self.limits.len() };
+        limits + if self.settles.is_some() { 18 } else { 0 }
     }
 }
 
@@ -159,7 +197,7 @@ pub(crate) fn decode(payload: &[u8]) -> Option<(FrameHeader, Bytes)> {
     let rule = rest.try_get_u16_le().ok()?;
     let tenant_bytes = usize::from(rest.try_get_u16_le().ok()?);
     let sender_bytes = usize::from(rest.try_get_u16_le().ok()?);
-    rest.try_get_u16_le().ok()?;
+    let extras_bytes = usize::from(rest.try_get_u16_le().ok()?);
     let decisions_bytes = rest.try_get_u32_le().ok()? as usize;
     let received_ns = rest.try_get_i64_le().ok()?;
     let body_hash = rest.try_get_u128_le().ok()?;
@@ -169,7 +207,9 @@ pub(crate) fn decode(payload: &[u8]) -> Option<(FrameHeader, Bytes)> {
     }
     let (tenant, rest) = rest.split_at_checked(tenant_bytes)?;
     let (sender, rest) = rest.split_at_checked(sender_bytes)?;
-    let (decisions, body) = rest.split_at_checked(decisions_bytes)?;
+    let (decisions, rest) = rest.split_at_checked(decisions_bytes)?;
+    let (extras, body) = rest.split_at_checked(extras_bytes)?;
+    let (limits, settles) = decode_extras(extras)?;
     let header = FrameHeader {
         protocol,
         encoding,
@@ -182,6 +222,24 @@ pub(crate) fn decode(payload: &[u8]) -> Option<(FrameHeader, Bytes)> {
         body_hash,
         items,
         decisions: Bytes::copy_from_slice(decisions),
+        limits: Bytes::copy_from_slice(limits),
+        settles,
     };
     Some((header, Bytes::copy_from_slice(body)))
+}
+
+fn decode_extras(mut rest: &[u8]) -> Option<(&[u8], Option<u128>)> {
+    let (mut limits, mut settles) = (&[][..], None);
+    while !rest.is_empty() {
+        let (number, length) = (rest.try_get_u8().ok()?, rest.try_get_u8().ok()?);
+        let (value, after) = rest.split_at_checked(usize::from(length))?;
+        rest = after;
+        match number {
+            extra::LIMITS => limits = value,
+            extra::SETTLES => settles = Some(u128::from_le_bytes(value.try_into().ok()?)),
+            128.. => {}
+            _ => return None,
+        }
+    }
+    Some((limits, settles))
 }

@@ -30,6 +30,8 @@ pub(crate) struct Group<P> {
     pub(crate) notes: Vec<Recent>,
     pub(crate) seals: Vec<Seal>,
     pub(crate) confirms: Vec<u128>,
+    /// Batches that frames of this group stand in for.
+    pub(crate) settled: Vec<u128>,
     pub(crate) mark: Option<Mark>,
     pub(crate) abandons: usize,
     pub(crate) clean_stop: bool,
@@ -50,6 +52,7 @@ impl<P> Group<P> {
             notes: Vec::new(),
             seals: Vec::new(),
             confirms: Vec::new(),
+            settled: Vec::new(),
             mark: None,
             abandons: 0,
             clean_stop: false,
@@ -68,6 +71,7 @@ impl<P> Group<P> {
     pub(crate) fn add_frame(&mut self, encoded: Encoded, note: Recent, payload: P, done: Done) {
         let lsn = self.next;
         self.next += 1;
+        self.settled.extend(encoded.settles);
         let length = encoded.length();
         // Checked when it was encoded: far below 4 GiB.
         let head = Head::new(Kind::Frame, length as u32, lsn).encode(self.salt);

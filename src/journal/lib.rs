@@ -19,7 +19,10 @@
 //!   can be done: a flush fails, then neither cutting the file nor writing a new one works, and then
 //!   the process dies before the disk recovers.
 //! - The sink sees frames in the order of the file, durable, and before their tickets complete.
-//! - Damage costs the damaged frames, is reported, and never keeps a journal from opening.
+//! - Damage costs the damaged frames, is reported, and never keeps a journal from opening. Segments
+//!   of a newer version do: to go on without them would be to lose what they hold.
+//! - A frame that settles a batch and the settlement are one record: there is no instant at which one
+//!   of them is durable without the other.
 //! - Disk use stays below the budget. Nothing that is not released is ever removed to make room.
 //!
 //! # Why removing segments oldest first suffices
@@ -105,19 +108,19 @@ use book::Book;
 use damage::Register;
 use frame::Encoded;
 use keeper::{Command, Keeper, Shelf};
-use queue::{Closing, Op, Queue, Shared};
+use queue::{Claim, Closing, Op, Queue, Shared};
 use seal::Mark;
 use writer::Writer;
 
 pub use damage::{Damage, Reason};
 pub use error::{AppendError, OpenError, Reason as RefusalReason};
-pub use frame::{BODY_BYTES_MAX, DECISIONS_BYTES_MAX, Durability, Frame, FrameHeader};
+pub use frame::{BODY_BYTES_MAX, DECISIONS_BYTES_MAX, Durability, Frame, FrameHeader, LIMITS_BYTES_MAX};
 pub use metrics::{Metrics, RefusalLabels};
 pub use queue::Ticket;
 pub use reader::{Entry, Reader};
 pub use record::{Kind, Lsn};
 pub use recover::Recovery;
-pub use seal::{Seal, TOTALS, Totals};
+pub use seal::{Fate, Seal, TOTALS, Totals};
 pub use segment::FORMAT_VERSION;
 pub use settings::Config;
 pub use summary::Recent;
@@ -157,6 +160,8 @@ pub struct Usage {
     pub low_water: Lsn,
     /// False while frames are refused because the disk refuses.
     pub healthy: bool,
+    /// True while the senders' share of the budget is spent; it ends when an eighth of it is free again.
+    pub spent: bool,
     /// The last error, also when it is over.
     pub last_error: Option<Arc<str>>,
 }
@@ -182,12 +187,13 @@ impl<P: Send + 'static> Journal<P> {
         let disk = config.disk();
         let space = disk.space(&dir).map_err(OpenError::io("asking for the free space of", &dir))?;
         let register = Arc::new(Register::new(&dir, metrics.clone()));
-        let recovered = recover::recover(&dir, &disk, &register, (config.clock)())?;
+        let recovered = recover::recover(&dir, &disk, &register, config.rule, (config.clock)())?;
         let recovery = recovered.recovery;
         let limits = config.resolve(space);
         let book = Arc::new(Book::new(recovered.segments, metrics.clone()));
         let shared = Arc::new(Shared {
             disk_low: (space.free_bytes < limits.free_min_bytes).into(),
+            spent: false.into(),
             limits,
             disk: disk.clone(),
             book: book.clone(),
@@ -215,6 +221,7 @@ impl<P: Send + 'static> Journal<P> {
                 writer: recovery.writer,
                 boot: segment::boot_id(),
                 created_ns: 0,
+                rule: config.rule,
             },
             reserve_bytes: shared.limits.segment_bytes,
             clock: config.clock,
@@ -232,14 +239,25 @@ impl<P: Send + 'static> Journal<P> {
         Ok((Self { inner: Arc::new(inner) }, recovery))
     }
 
-    /// Takes a frame in. An error means that it is not taken; success that the ticket will tell.
+    /// Takes a sender's frame in. An error means that it is not taken; success that the ticket will tell.
     pub fn append(&self, frame: Frame, payload: P) -> Result<Ticket, AppendError> {
+        self.take(frame, payload, Claim::Share)
+    }
+
+    /// Takes a frame of the caller's own books in: room is kept for them when that of senders is spent,
+    /// and a frame that settles a batch is let in beyond the budget, because it helps to free it.
+    pub fn append_own(&self, frame: Frame, payload: P) -> Result<Ticket, AppendError> {
+        let claim = if frame.header.settles.is_some() { Claim::Beyond } else { Claim::Budget };
+        self.take(frame, payload, claim)
+    }
+
+    fn take(&self, frame: Frame, payload: P, claim: Claim) -> Result<Ticket, AppendError> {
         let shared = &self.inner.shared;
         let FrameHeader { body_hash, received_ns, items, durability, .. } = frame.header;
         let note = Recent { body_hash, received_ns, lsn: 0, items };
         let (done, ticket) = Ticket::pair();
         let taken = Encoded::new(frame)
-            .and_then(|encoded| shared.offer(Op::Frame { encoded, note, durability, payload, done }));
+            .and_then(|encoded| shared.offer(Op::Frame { encoded, note, durability, claim, payload, done }, claim));
         taken.map(|()| ticket).inspect_err(|error| shared.metrics.refuse(error))
     }
 
@@ -248,7 +266,7 @@ impl<P: Send + 'static> Journal<P> {
         let shared = &self.inner.shared;
         let (done, ticket) = Ticket::pair();
         let taken = match seal.partition.len() <= usize::from(u16::MAX) && seal.from <= seal.to {
-            true => shared.offer_seal(Op::Seal { seal, done }),
+            true => shared.offer_beyond(Op::Seal { seal, done }),
             false => Err(AppendError::Misuse("a seal ends before it begins, or its partition is too long")),
         };
         taken.map(|()| ticket).inspect_err(|error| shared.metrics.refuse(error))
@@ -295,6 +313,7 @@ impl<P: Send + 'static> Journal<P> {
             next_lsn: shared.next_lsn.load(Ordering::Acquire),
             low_water: shared.book.released(),
             healthy: !ended && lock(&shared.trouble).is_none() && !shared.disk_low.load(Ordering::Relaxed),
+            spent: shared.is_spent(),
             last_error: lock(&shared.last_error).clone(),
         }
     }

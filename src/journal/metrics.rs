@@ -45,6 +45,8 @@ pub struct Metrics {
     pub disk_bytes: Gauge,
     /// 1 while records can be written.
     pub healthy: Gauge,
+    /// 1 while senders' frames have room.
+    pub accepting: Gauge,
 }
 
 impl Default for Metrics {
@@ -66,6 +68,7 @@ impl Default for Metrics {
             segments: Gauge::default(),
             disk_bytes: Gauge::default(),
             healthy: Gauge::default(),
+            accepting: Gauge::default(),
         }
     }
 }
@@ -92,6 +95,7 @@ impl Metrics {
             self.disk_bytes.clone(),
         );
         registry.register("healthy", "1 while records can be written", self.healthy.clone());
+        registry.register("accepting", "1 while there is room for what senders send", self.accepting.clone());
     }
 
     pub(crate) fn refuse(&self, error: &AppendError) {

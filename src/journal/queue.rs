@@ -53,9 +53,20 @@ impl Future for Ticket {
     }
 }
 
+/// How much room a frame may claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// A sender's: what is left of the senders' share.
+    Share,
+    /// Our own books: what is left of the budget.
+    Budget,
+    /// Settles a batch, so that frames can be freed: like a seal, it is let in beyond the budget.
+    Beyond,
+}
+
 /// Work for the writer.
 pub(crate) enum Op<P> {
-    Frame { encoded: Encoded, note: Recent, durability: Durability, payload: P, done: Done },
+    Frame { encoded: Encoded, note: Recent, durability: Durability, claim: Claim, payload: P, done: Done },
     Seal { seal: Seal, done: Done },
 }
 
@@ -100,8 +111,10 @@ pub(crate) struct Queue<P> {
 pub(crate) struct Limits {
     pub(crate) dir: PathBuf,
     pub(crate) budget_bytes: u64,
-    /// Records of frames may fill this much.
+    /// Records of frames may fill this much, those of our own books included.
     pub(crate) frames_bytes: u64,
+    /// Frames of senders may fill this much.
+    pub(crate) senders_bytes: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) free_min_bytes: u64,
     pub(crate) retention: Duration,
@@ -119,6 +132,8 @@ pub(crate) struct Shared<P> {
     pub(crate) wake: Condvar,
     pub(crate) free_bytes: AtomicU64,
     pub(crate) disk_low: AtomicBool,
+    /// As [`Shared::is_spent`] last said.
+    pub(crate) spent: AtomicBool,
     pub(crate) next_lsn: AtomicU64,
     /// Set while nothing can be written.
     pub(crate) trouble: Mutex<Option<AppendError>>,
@@ -134,9 +149,12 @@ const QUEUE_BYTES_MAX: u64 = 256 << 20;
 
 impl<P> Shared<P> {
     /// Puts a frame into the queue, if it fits everywhere.
-    pub(crate) fn offer(&self, op: Op<P>) -> Result<(), AppendError> {
+    pub(crate) fn offer(&self, op: Op<P>, claim: Claim) -> Result<(), AppendError> {
         if let Some(trouble) = lock(&self.trouble).clone() {
             return Err(trouble);
+        }
+        if claim == Claim::Beyond {
+            return self.offer_beyond(op);
         }
         if self.disk_low.load(Ordering::Relaxed) {
             return Err(AppendError::DiskLow { free_bytes: self.free_bytes.load(Ordering::Relaxed) });
@@ -147,7 +165,13 @@ impl<P> Shared<P> {
             return Err(AppendError::Closed);
         }
         let waiting = queue.bytes + bytes;
-        let fits = self.book.needed_bytes() + waiting <= self.limits.frames_bytes;
+        let share = if claim == Claim::Share { self.limits.senders_bytes } else { self.limits.frames_bytes };
+        let needed = self.book.needed_bytes();
+        let fits = needed + waiting <= share;
+        if !fits && claim == Claim::Share && needed + queue.bytes > share - share / 8 {
+            // Not because this one frame is huge.
+            self.spent.store(true, Ordering::Relaxed);
+        }
         if !fits || (waiting > QUEUE_BYTES_MAX && !queue.ops.is_empty()) {
             return Err(AppendError::Full { budget_bytes: self.limits.budget_bytes });
         }
@@ -155,8 +179,20 @@ impl<P> Shared<P> {
         Ok(())
     }
 
-    /// Puts a seal into the queue. Seals are let in beyond the budget: they are what frees it.
-    pub(crate) fn offer_seal(&self, op: Op<P>) -> Result<(), AppendError> {
+    /// Whether the senders' share is spent. Once it is, an eighth of it must be free before it no longer
+    /// is, so that whoever asks does not hear yes and no in turns.
+    pub(crate) fn is_spent(&self) -> bool {
+        let share = self.limits.senders_bytes;
+        let level = self.book.needed_bytes() + lock(&self.queue).bytes;
+        let was = self.spent.load(Ordering::Relaxed);
+        let spent = level > if was { share - share / 8 } else { share - share / 64 };
+        self.spent.store(spent, Ordering::Relaxed);
+        spent
+    }
+
+    /// Puts a record into the queue that is let in beyond the budget: seals and settlements are what
+    /// frees it.
+    pub(crate) fn offer_beyond(&self, op: Op<P>) -> Result<(), AppendError> {
         let bytes = op.bytes();
         let mut queue = lock(&self.queue);
         if queue.closing != Closing::No {

@@ -1,11 +1,12 @@
 //! From a directory in any state to a log that can be continued: which frames are there, what is
-//! damaged, where the next record goes. Never refuses to start because of what it finds.
+//! damaged, where the next record goes. Damage never keeps it from starting; whole segments of a newer
+//! version do, because this one would set acknowledged data aside.
 //!
 //! Closed segments carry a summary and are not read through: their frames are checked when they are
 //! replayed. Segments without one (the last, after `kill -9`) are walked record by record, newest
 //! first: an abandon record or a first LSN in a newer segment says what does not count in an older.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use crate::damage::{Damage, Reason, Register};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::record::{self, Kind, Lsn};
-use crate::seal::{Mark, Seal, Totals};
-use crate::segment::{self, HEADER_BLOCK_BYTES, Opening};
+use crate::seal::{Fate, Mark, Seal, Totals};
+use crate::segment::{self, FORMAT_VERSION, HEADER_BLOCK_BYTES, Opening};
 use crate::summary::{Recent, Summary};
 use crate::walk::{Found, read_record};
 
@@ -36,8 +37,8 @@ pub struct Recovery {
     pub first_lsn: Lsn,
     /// The journal was closed in order, and nothing was written since.
     pub clean: bool,
-    /// The seals of the retained segments, oldest first, and whether each was confirmed.
-    pub seals: Vec<(Seal, bool)>,
+    /// The seals of the retained segments, oldest first, and what became of each.
+    pub seals: Vec<(Seal, Fate)>,
     /// What could not be read. Frames of closed segments are checked when they are read.
     pub damage: Vec<Damage>,
     /// Bytes of a write that was cut off at the end of the log; never acknowledged.
@@ -69,13 +70,23 @@ pub(crate) struct Finder<'a> {
     pub(crate) damage: Vec<Damage>,
 }
 
-pub(crate) fn recover(dir: &Path, disk: &Disk, register: &Register, now_ns: i64) -> Result<Recovered, OpenError> {
+pub(crate) fn recover(
+    dir: &Path,
+    disk: &Disk,
+    register: &Register,
+    rule: u16,
+    now_ns: i64,
+) -> Result<Recovered, OpenError> {
     let listing = segment::list(dir).map_err(OpenError::io("listing the journal directory", dir))?;
+    let opened = open_all(listing.segments)?;
+    refuse_newer(&opened, rule)?;
     for path in &listing.unfinished {
         let _ = std::fs::remove_file(path);
     }
     let mut damage: Vec<Damage> = listing.foreign.iter().map(|path| whole_file(0, path, Reason::ForeignFile)).collect();
-    let opened = open_all(listing.segments, &mut damage)?;
+    for one in opened.iter().filter(|one| one.copies == 1 || one.opening == Opening::Unreadable) {
+        damage.push(Damage { bytes: HEADER_BLOCK_BYTES, ..whole_file(one.number, &one.path, Reason::Header) });
+    }
     let key = find_key(dir, disk, &opened)?;
     let mut finder = Finder { dir, disk, register, key, damage };
     let mut found = finder.walk(opened)?;
@@ -83,19 +94,36 @@ pub(crate) fn recover(dir: &Path, disk: &Disk, register: &Register, now_ns: i64)
     finder.finish(found, now_ns)
 }
 
-type Opened = (u64, PathBuf, Opening);
+/// A segment file and what its header says.
+struct Opened {
+    number: u64,
+    path: PathBuf,
+    opening: Opening,
+    /// Whole copies of the header.
+    copies: usize,
+}
 
-fn open_all(segments: BTreeMap<u64, PathBuf>, damage: &mut Vec<Damage>) -> Result<Vec<Opened>, OpenError> {
+fn open_all(segments: BTreeMap<u64, PathBuf>) -> Result<Vec<Opened>, OpenError> {
     let mut opened = Vec::with_capacity(segments.len());
     for (number, path) in segments {
         let read = File::open(&path).and_then(|file| segment::read_header(&file));
         let (opening, copies) = read.map_err(OpenError::io("opening the journal segment", &path))?;
-        if copies == 1 || opening == Opening::Unreadable {
-            damage.push(Damage { bytes: HEADER_BLOCK_BYTES, ..whole_file(number, &path, Reason::Header) });
-        }
-        opened.push((number, path, opening));
+        opened.push(Opened { number, path, opening, copies });
     }
     Ok(opened)
+}
+
+/// Nothing has been touched yet when this says no.
+fn refuse_newer(opened: &[Opened], rule: u16) -> Result<(), OpenError> {
+    for Opened { path, opening, .. } in opened {
+        let (what, found, known) = match *opening {
+            Opening::Unsupported(version) if version > FORMAT_VERSION => ("format", version, FORMAT_VERSION),
+            Opening::Good(header) if header.rule > rule => ("decode rules", header.rule.into(), rule.into()),
+            _ => continue,
+        };
+        return Err(OpenError::Newer { path: path.clone(), what, found, known });
+    }
+    Ok(())
 }
 
 /// The journal's key: from its own file, else from the segments, else a new one.
@@ -104,8 +132,8 @@ fn find_key(dir: &Path, disk: &Disk, opened: &[Opened]) -> Result<u64, OpenError
         return Ok(key);
     }
     let mut votes: HashMap<u64, usize> = HashMap::new();
-    for (_, _, opening) in opened {
-        if let Opening::Good(header) = opening {
+    for one in opened {
+        if let Opening::Good(header) = &one.opening {
             *votes.entry(header.key).or_default() += 1;
         }
     }
@@ -123,7 +151,7 @@ impl Finder<'_> {
         let mut abandons: HashMap<u64, u64> = HashMap::new();
         let mut limit: Option<Lsn> = None;
         let mut found = Vec::new();
-        for (number, path, opening) in opened.into_iter().rev() {
+        for Opened { number, path, opening, .. } in opened.into_iter().rev() {
             if !self.is_ours(number, &path, &opening) {
                 continue;
             }
@@ -255,12 +283,17 @@ impl Finder<'_> {
     }
 }
 
-fn pair(found: &[Found]) -> Vec<(Seal, bool)> {
-    let confirmed: std::collections::HashSet<u128> =
-        found.iter().flat_map(|one| one.summary.confirms.iter().copied()).collect();
-    let mut seen = std::collections::HashSet::new();
+fn pair(found: &[Found]) -> Vec<(Seal, Fate)> {
+    let confirmed: HashSet<u128> = found.iter().flat_map(|one| one.summary.confirms.iter().copied()).collect();
+    let set_aside: HashSet<u128> = found.iter().flat_map(|one| one.summary.set_aside.iter().copied()).collect();
+    let fate = |batch: u128| match set_aside.contains(&batch) {
+        true => Fate::SetAside,
+        false if confirmed.contains(&batch) => Fate::Confirmed,
+        false => Fate::Open,
+    };
+    let mut seen = HashSet::new();
     let seals = found.iter().flat_map(|one| one.summary.seals.iter());
-    seals.filter(|seal| seen.insert(seal.batch)).map(|seal| (seal.clone(), confirmed.contains(&seal.batch))).collect()
+    seals.filter(|seal| seen.insert(seal.batch)).map(|seal| (seal.clone(), fate(seal.batch))).collect()
 }
 
 pub(crate) fn whole_file(segment: u64, path: &Path, reason: Reason) -> Damage {

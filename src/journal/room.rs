@@ -7,7 +7,7 @@ use crate::book::Book;
 use crate::error::AppendError;
 use crate::keeper::Command;
 use crate::lock;
-use crate::queue::{Limits, Op, Shared};
+use crate::queue::{Claim, Limits, Op, Shared};
 use crate::record::Lsn;
 use crate::writer::{RETRY_INTERVAL, Writer};
 
@@ -21,9 +21,14 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         shared.spare_bytes.store(spare_bytes, Ordering::Relaxed);
         if let Ok(space) = shared.disk.space(&shared.limits.dir) {
             shared.free_bytes.store(space.free_bytes, Ordering::Relaxed);
-            let low = failed || space.free_bytes < shared.limits.free_min_bytes;
+            // Once low, an eighth more must be free: neither frames nor readiness are to flap.
+            let free_min = shared.limits.free_min_bytes;
+            let was = shared.disk_low.load(Ordering::Relaxed);
+            let low = failed || space.free_bytes < if was { free_min + free_min / 8 } else { free_min };
             shared.disk_low.store(low, Ordering::Relaxed);
         }
+        let accepting = !shared.disk_low.load(Ordering::Relaxed) && !shared.is_spent();
+        shared.metrics.accepting.set(i64::from(accepting));
         if failed && self.spare_asked_at.elapsed() >= RETRY_INTERVAL {
             // Takes the failure away and asks for another try.
             let _ = self.shelf.take();
@@ -43,7 +48,8 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
             return ops;
         }
         let error = AppendError::DiskLow { free_bytes: self.shared.free_bytes.load(Ordering::Relaxed) };
-        let (frames, rest): (Vec<_>, Vec<_>) = ops.into_iter().partition(|op| matches!(op, Op::Frame { .. }));
+        let waits = |op: &Op<P>| matches!(op, Op::Frame { claim: Claim::Share | Claim::Budget, .. });
+        let (frames, rest): (Vec<_>, Vec<_>) = ops.into_iter().partition(waits);
         for frame in frames {
             self.shared.metrics.refuse(&error);
             frame.refuse(error.clone());
@@ -53,7 +59,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
 
     pub(crate) fn pressed(&self) -> bool {
         let Shared { limits, book, queue, disk_low, .. } = &*self.shared;
-        disk_low.load(Ordering::Relaxed) || book.used_bytes() + lock(queue).bytes > limits.frames_bytes
+        disk_low.load(Ordering::Relaxed) || book.used_bytes() + lock(queue).bytes > limits.senders_bytes
     }
 
     pub(crate) fn reclaim(&mut self) {

@@ -28,6 +28,17 @@ pub struct Seal {
     pub token: u128,
 }
 
+/// What became of a sealed batch, as far as the log knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It may be in its table, or not.
+    Open,
+    /// It was in its table.
+    Confirmed,
+    /// It never will be: a frame of the log stands in for it ([`crate::FrameHeader::settles`]).
+    SetAside,
+}
+
 impl Seal {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u128_le(self.batch);

@@ -29,10 +29,12 @@ use crate::disk::{self, Disk};
 /// Records begin here.
 pub(crate) const HEADER_BLOCK_BYTES: u64 = 4096;
 const COPY_AT: [usize; 2] = [0, 2048];
-const HEADER_BYTES: usize = 8 + 4 + 4 + 8 + 8 + 8 + 16 + 8 + 4;
+const HEADER_BYTES_V1: usize = 8 + 4 + 4 + 8 + 8 + 8 + 16 + 8 + 4;
+const HEADER_BYTES: usize = HEADER_BYTES_V1 + 4;
 const MAGIC: &[u8; 8] = b"HYPOJRNL";
-/// Version of the segment format that this program writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the segment format that this program writes. It reads all from 1 on: version 2 added the
+/// decode rule to the segment header, and limits and settled batches to the headers of frames.
+pub const FORMAT_VERSION: u32 = 2;
 pub(crate) const QUARANTINE: &str = "quarantine";
 const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";
@@ -48,6 +50,8 @@ pub(crate) struct Header {
     /// The kernel's boot id: tells a killed process from a power cut.
     pub(crate) boot: u128,
     pub(crate) created_ns: i64,
+    /// The newest decode rule that frames in the file may follow, the caller's number.
+    pub(crate) rule: u16,
 }
 
 /// What the header block of a file says.
@@ -70,6 +74,8 @@ impl Header {
         copy.put_u64_le(self.writer);
         copy.put_u128_le(self.boot);
         copy.put_i64_le(self.created_ns);
+        copy.put_u16_le(self.rule);
+        copy.put_u16_le(0);
         copy.put_u32_le(crc32c::crc32c(&copy));
         let mut block = vec![0; HEADER_BLOCK_BYTES as usize];
         COPY_AT.iter().for_each(|&at| block[at..at + HEADER_BYTES].copy_from_slice(&copy));
@@ -91,19 +97,24 @@ impl Header {
         let length = rest.try_get_u32_le().ok()? as usize;
         let end = length.checked_sub(4)?;
         let crc = bytes.get(end..length)?.try_into().map(u32::from_le_bytes).ok()?;
-        if magic != MAGIC || length < HEADER_BYTES || crc != crc32c::crc32c(&bytes[..end]) {
+        if magic != MAGIC || length < HEADER_BYTES_V1 || crc != crc32c::crc32c(&bytes[..end]) {
             return None;
         }
-        if version != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&version) {
             return Some(Opening::Unsupported(version));
         }
-        Some(Opening::Good(Self {
+        let mut header = Self {
             number: rest.try_get_u64_le().ok()?,
             key: rest.try_get_u64_le().ok()?,
             writer: rest.try_get_u64_le().ok()?,
             boot: rest.try_get_u128_le().ok()?,
             created_ns: rest.try_get_i64_le().ok()?,
-        }))
+            rule: 0,
+        };
+        if version >= 2 {
+            header.rule = rest.try_get_u16_le().ok()?;
+        }
+        Some(Opening::Good(header))
     }
 }
 

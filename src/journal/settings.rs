@@ -13,7 +13,8 @@ pub struct Config {
     /// Directory, used by one process at a time. Made with mode 0700 when missing.
     pub dir: PathBuf,
     /// Bytes that the directory may fill, reserved space included. Default 8 GiB. When frames that
-    /// are not stored fill it, new ones are refused.
+    /// are not stored fill it, new ones are refused; a sixteenth of it (at most 64 MiB) is kept for the
+    /// caller's own books.
     pub budget_bytes: u64,
     /// A segment closes after passing this size. Default 64 MiB; at most a sixteenth of the budget
     /// and a thirty-second of the file system.
@@ -28,6 +29,9 @@ pub struct Config {
     /// How long a group waits for company before it is written. Default zero: groups form while the
     /// flush before them runs.
     pub group_wait: Duration,
+    /// The newest decode rule that frames may follow, the caller's number. A log with a newer one is not
+    /// opened. Default zero.
+    pub rule: u16,
     /// Wall clock, nanoseconds since 1970. May jump: nothing depends on its going forward.
     pub clock: fn() -> i64,
     #[cfg(test)]
@@ -45,6 +49,7 @@ impl Config {
             confirmed_retention: Duration::from_secs(600),
             durability: Durability::Fsync,
             group_wait: Duration::ZERO,
+            rule: 0,
             clock: system_clock,
             #[cfg(test)]
             disk: Disk::default(),
@@ -68,10 +73,12 @@ impl Config {
         let segment_bytes = self.segment_bytes.min(of_budget).min(of_disk).max(8 << 10);
         // The active segment and the spare are reserved in full, before they are filled.
         let frames_bytes = self.budget_bytes.saturating_sub(2 * segment_bytes).max(self.budget_bytes / 2);
+        let books_bytes = (frames_bytes / 16).min(64 << 20);
         Limits {
             dir: self.dir.clone(),
             budget_bytes: self.budget_bytes,
             frames_bytes,
+            senders_bytes: frames_bytes - books_bytes,
             segment_bytes,
             free_min_bytes: self.free_space_min_bytes.min(space.total_bytes / 20),
             retention: self.confirmed_retention,

@@ -38,6 +38,8 @@ pub(crate) struct Summary {
     pub(crate) abandons: Vec<Abandon>,
     pub(crate) seals: Vec<Seal>,
     pub(crate) confirms: Vec<u128>,
+    /// Batches that a frame of this segment stands in for.
+    pub(crate) set_aside: Vec<u128>,
     /// Receive times: a frame was received at most a quarter second after the last sample at or
     /// before it.
     pub(crate) samples: Vec<(Lsn, i64)>,
@@ -122,6 +124,8 @@ impl Summary {
             out.put_u64_le(*lsn);
             out.put_i64_le(*received_ns);
         }
+        out.put_u32_le(self.set_aside.len() as u32);
+        self.set_aside.iter().for_each(|batch| out.put_u128_le(*batch));
     }
 
     /// Reads a summary without its notes; also returns where those stand.
@@ -136,7 +140,7 @@ impl Summary {
         for count in &mut counts {
             *count = rest.try_get_u32_le().ok()?;
         }
-        let summary = Self {
+        let mut summary = Self {
             first,
             next,
             received_max_ns,
@@ -148,8 +152,14 @@ impl Summary {
             samples: (0..counts[3])
                 .map(|_| Some((rest.try_get_u64_le().ok()?, rest.try_get_i64_le().ok()?)))
                 .collect::<Option<_>>()?,
+            set_aside: Vec::new(),
             notes: Vec::new(),
         };
+        // Format version 1 ends here.
+        if !rest.is_empty() {
+            let count = rest.try_get_u32_le().ok()?;
+            summary.set_aside = (0..count).map(|_| rest.try_get_u128_le().ok()).collect::<Option<_>>()?;
+        }
         (first <= next).then_some((summary, notes_at))
     }
 

@@ -149,16 +149,15 @@ fn mutilate(path: &Path, how: &str) {
         "noise" => put(&(0..bytes.len() as u64)
             .map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as u8)
             .collect::<Vec<_>>()),
-        "newer version" => put(&newer(&bytes)),
         _ => unreachable!("{how}"),
     }
 }
 
-/// The same file with both header copies rewritten as version 2, checksums right.
-fn newer(bytes: &[u8]) -> Vec<u8> {
+/// The same file with `field` written into both header copies at `place`, checksums right.
+fn reheaded(bytes: &[u8], place: usize, field: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for at in [0, 2048] {
-        bytes[at + 8..at + 12].copy_from_slice(&2u32.to_le_bytes());
+        bytes[at + place..at + place + field.len()].copy_from_slice(field);
         let length = u32::from_le_bytes(bytes[at + 12..at + 16].try_into().unwrap()) as usize;
         let crc = crc32c::crc32c(&bytes[at..at + length - 4]);
         bytes[at + length - 4..at + length].copy_from_slice(&crc.to_le_bytes());
@@ -168,8 +167,8 @@ fn newer(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_mutilated_segment_costs_no_more_than_itself() {
-    // Scenario: the second, a middle, or the last but one segment is deleted, zeroed, cut, replaced
-    // by noise, or given a newer version's header.
+    // Scenario: the second, a middle, or the last but one segment is deleted, zeroed, cut, or replaced
+    // by noise.
     // Guarantee: the journal opens, names exactly the frames that are gone, keeps the rest and all
     // bytes that it could not read, and goes on.
     let base = written();
@@ -185,7 +184,6 @@ fn a_mutilated_segment_costs_no_more_than_itself() {
         ("second half zeroed", None),
         ("middle page zeroed", None),
         ("noise", Some(Reason::Header)),
-        ("newer version", Some(Reason::Version)),
     ];
     for file in [&files[0], &files[1], &files[files.len() / 2], &files[files.len() - 3]] {
         for (how, reason) in hows {
@@ -201,8 +199,41 @@ fn a_mutilated_segment_costs_no_more_than_itself() {
             if let Some(reason) = reason {
                 assert!(after.damage.iter().any(|one| one.reason == reason), "{what}: {:?}", after.damage);
             }
-            let gone = ["zeroed", "noise", "newer version"].contains(&how);
+            let gone = ["zeroed", "noise"].contains(&how);
             assert!(!gone || copy.path().join("quarantine").join(name).exists(), "{what}: kept for a human");
+        }
+    }
+}
+
+#[test]
+fn a_newer_versions_log_is_refused_untouched() {
+    // Scenario: an upgrade is taken back: the first, a middle or the last segment has the header of a newer
+    // format, or of this format with newer decode rules.
+    // Guarantee: the journal does not open and says which file and which versions; no file was moved, made
+    // or changed; with the headers as before, everything is there.
+    let base = written();
+    let files = segment_files(base.path());
+    for file in [&files[0], &files[files.len() / 2], &files[files.len() - 1]] {
+        for (place, field, words) in [(8, &3u32.to_le_bytes()[..], "format 3"), (64, &5u16.to_le_bytes(), "rules 5")] {
+            let copy = snapshot(base.path());
+            let path = copy.path().join(file.file_name().unwrap());
+            let before = fs::read(&path).unwrap();
+            fs::write(&path, reheaded(&before, place, field)).unwrap();
+            let contents = || {
+                let mut all: Vec<_> = fs::read_dir(copy.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+                all.retain(|path| !path.ends_with("lock"));
+                all.sort();
+                all.into_iter().map(|path| (fs::read(&path).unwrap_or_default(), path)).collect::<Vec<_>>()
+            };
+            let untouched = contents();
+            let refused = crate::Journal::<u64>::open(crate::Config { rule: 4, ..config(copy.path()) }, |_| ());
+            let Err(error) = refused else { panic!("{words}: opened") };
+            let told = error.to_string();
+            assert!(told.contains(words) && told.contains(".seg") && told.contains("newer version"), "{told}");
+            assert_eq!(contents(), untouched);
+            fs::write(&path, before).unwrap();
+            let opened = open(crate::Config { rule: 4, ..config(copy.path()) });
+            assert_eq!((read_all(&opened.journal).0.len(), opened.recovery.damage.len()), (60, 0));
         }
     }
 }
@@ -266,7 +297,7 @@ fn a_body_cannot_smuggle_a_record_in() {
 fn headers_hold_twice() {
     // Scenario: each of the two header copies is destroyed in turn, then both.
     // Guarantee: one is enough; a version that is not known is told apart from noise.
-    let header = Header { number: 7, key: 8, writer: 9, boot: 10, created_ns: 11 };
+    let header = Header { number: 7, key: 8, writer: 9, boot: 10, created_ns: 11, rule: 12 };
     let block = header.encode();
     let good = crate::segment::Opening::Good(header);
     assert_eq!(Header::decode(&block), (good, 2));
@@ -275,7 +306,8 @@ fn headers_hold_twice() {
         broken[at] ^= 1;
         assert_eq!(Header::decode(&broken), (good, 1));
     }
-    assert_eq!(Header::decode(&newer(&block)).0, crate::segment::Opening::Unsupported(2));
+    let newer = reheaded(&block, 8, &3u32.to_le_bytes());
+    assert_eq!(Header::decode(&newer).0, crate::segment::Opening::Unsupported(3));
     assert_eq!(Header::decode(&[0; 4096]).0, crate::segment::Opening::Unreadable);
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::tests_kit::*;
-use crate::{Entry, Totals};
+use crate::{Entry, Fate, Totals};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")
@@ -41,8 +41,11 @@ fn read(dir: &Path) -> String {
     .unwrap();
     writeln!(out, "clean {} torn {} damage {}", found.clean, found.torn_bytes, found.damage.len()).unwrap();
     writeln!(out, "totals {:?} from {}", found.totals.0, found.totals_lsn).unwrap();
-    for (seal, confirmed) in &found.seals {
-        writeln!(out, "confirmed {confirmed} {seal:?}").unwrap();
+    for (seal, fate) in &found.seals {
+        match fate {
+            Fate::SetAside => writeln!(out, "set aside {seal:?}").unwrap(),
+            fate => writeln!(out, "confirmed {} {seal:?}", *fate == Fate::Confirmed).unwrap(),
+        }
     }
     for note in &found.recent {
         writeln!(out, "{note:?}").unwrap();
@@ -50,6 +53,9 @@ fn read(dir: &Path) -> String {
     for entry in opened.journal.reader(0) {
         match entry.unwrap() {
             Entry::Frame { lsn, header, body } => {
+                if !header.limits.is_empty() {
+                    writeln!(out, "limits {:02x?}", header.limits).unwrap();
+                }
                 writeln!(
                     out,
                     "frame {lsn} {header:?} {:02x?} body {} {:08x}",
@@ -70,11 +76,18 @@ fn version_1_reads_as_it_always_did() {
     // Scenario: a log of format version 1, two closed segments and one as a kill leaves it, with
     // seals, a confirmation, totals.
     // Guarantee: the same reading as when it was written.
-    let dir = samples().join("v1");
+    check("v1");
+}
+
+#[test]
+fn version_2_reads_as_it_always_did() {
+    // Scenario: the same of format version 2, with frames that carry limits and one that settles a batch.
+    // Guarantee: the same reading as when it was written.
+    let dir = samples().join("v2");
     if updating() && !dir.exists() {
         write_sample(&dir);
     }
-    check("v1");
+    check("v2");
 }
 
 fn write_sample(into: &Path) {
@@ -83,6 +96,11 @@ fn write_sample(into: &Path) {
     let opened = open(small.clone());
     (0..8).for_each(|seed| assert_eq!(append(&opened.journal, seed, 100 * seed as usize), seed + 1));
     opened.journal.seal(seal(0xABCD, 1, 4)).unwrap().wait().unwrap();
+    opened.journal.seal(seal(0xDEAD, 5, 5)).unwrap().wait().unwrap();
+    let mut letter = frame(8, 200);
+    letter.header.limits = vec![1, 200, 3].into();
+    letter.header.settles = Some(0xDEAD);
+    opened.journal.append_own(letter, 8).unwrap().wait().unwrap();
     opened.journal.confirm(0xABCD);
     let mut totals = Totals::default();
     totals.0[0] = 8;
@@ -91,7 +109,7 @@ fn write_sample(into: &Path) {
     opened.journal.close().unwrap();
     drop(opened);
     let opened = open(small);
-    (8..11).for_each(|seed| assert_eq!(append(&opened.journal, seed, 100), seed + 1));
+    (9..12).for_each(|seed| assert_eq!(append(&opened.journal, seed, 100), seed + 1));
     opened.journal.seal(seal(0xEF01, 5, 10)).unwrap().wait().unwrap();
     fs::create_dir_all(into).unwrap();
     copy_into(dir.path(), into);

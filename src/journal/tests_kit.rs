@@ -44,6 +44,8 @@ pub(crate) fn frame(seed: u64, body_bytes: usize) -> Frame {
             body_hash: u128::from(seed) + 1,
             items: [seed as u32, 1, 2],
             decisions: Bytes::copy_from_slice(&seed.to_le_bytes()),
+            limits: Bytes::new(),
+            settles: None,
         },
         body: body.into(),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::tests_kit::*;
-use crate::{AppendError, Config, Lsn, Totals};
+use crate::{AppendError, Config, Fate, Lsn, Totals};
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -135,8 +135,8 @@ impl World {
         };
         self.compare(clean);
         // Totals, low water and confirmations are noted once a second: a kill may lose the last.
-        for (seal, confirmed) in &self.opened.recovery.seals {
-            self.model.seals.entry(seal.batch).and_modify(|known| known.2 = *confirmed);
+        for (seal, fate) in &self.opened.recovery.seals {
+            self.model.seals.entry(seal.batch).and_modify(|known| known.2 = *fate == Fate::Confirmed);
         }
         self.model.totals = self.opened.recovery.totals;
         self.model.found_low_water = Some(self.opened.recovery.low_water);
@@ -155,7 +155,8 @@ impl World {
         assert!(first <= model.released.max(1), "only released frames are gone");
         let wanted: Vec<_> = (first..recovery.next_lsn).map(|lsn| (lsn, model.frames[lsn as usize - 1])).collect();
         assert_eq!(read, wanted);
-        let found: BTreeMap<u128, bool> = recovery.seals.iter().map(|(seal, sure)| (seal.batch, *sure)).collect();
+        let found: BTreeMap<u128, bool> =
+            recovery.seals.iter().map(|(seal, fate)| (seal.batch, *fate == Fate::Confirmed)).collect();
         for (batch, (from, to, confirmed)) in &model.seals {
             match found.get(batch) {
                 Some(sure) => assert!(sure == confirmed || (!clean && *confirmed), "confirmation of {batch}"),

@@ -177,8 +177,9 @@ impl Walk<'_> {
         if lsn < self.found.summary.next {
             return false;
         }
-        let FrameHeader { body_hash, received_ns, items, .. } = header;
+        let FrameHeader { body_hash, received_ns, items, settles, .. } = header;
         self.found.summary.add_frame(Recent { body_hash, received_ns, lsn, items });
+        self.found.summary.set_aside.extend(settles);
         true
     }
 

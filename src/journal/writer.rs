@@ -269,7 +269,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
     fn add(&self, group: &mut Group<P>, op: Op<P>) {
         let ceiling = self.shared.limits.durability;
         match op {
-            Op::Frame { encoded, note, durability, payload, done } => {
+            Op::Frame { encoded, note, durability, payload, done, .. } => {
                 group.sync |= durability.min(ceiling) == Durability::Fsync;
                 group.add_frame(encoded, note, payload, done);
             }
@@ -318,6 +318,7 @@ impl<P: Send + 'static, S: FnMut(Vec<(Lsn, P)>)> Writer<P, S> {
         group.notes.iter().for_each(|note| active.summary.add_frame(*note));
         group.seals.drain(..).for_each(|seal| active.summary.add_seal(seal));
         active.summary.confirms.extend(self.confirms.drain(..group.confirms.len()));
+        active.summary.set_aside.append(&mut group.settled);
         active.summary.clean = group.clean_stop;
         let (at, reserved, next) = (active.at, active.reserved, group.next);
         let samples = &active.summary.samples[samples_before..];

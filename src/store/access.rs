@@ -287,6 +287,11 @@ impl Store {
         answer(self.own()?.query("SELECT 1").fetch_one::<u8>()).await.map(drop)
     }
 
+    /// The store's metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// What the server says of itself.
     pub async fn server_info(&self) -> Result<ServerInfo, LookupError> {
         answer(self.own()?.query(include_str!("sql/server.sql")).fetch_one()).await

@@ -4,6 +4,7 @@ use model::Table;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -16,6 +17,7 @@ pub struct Metrics {
     errors: Family<ErrorLabels, Counter>,
     lookups: Family<OutcomeLabels, Counter>,
     schema: Family<OutcomeLabels, Counter>,
+    held: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -45,6 +47,7 @@ impl Default for Metrics {
             errors: Family::default(),
             lookups: Family::default(),
             schema: Family::default(),
+            held: Gauge::default(),
         }
     }
 }
@@ -58,7 +61,7 @@ impl Metrics {
         registry.register_with_unit("inserted", "Bytes inserted, before compression", Unit::Bytes, self.bytes.clone());
         registry.register(
             "insert_errors",
-            "Failed inserts by what is done about them: retry, lost, schema, poison",
+            "Failed inserts by what is done about them: retry, lost, schema, denied, poison, unknown",
             self.errors.clone(),
         );
         registry.register(
@@ -66,7 +69,17 @@ impl Metrics {
             "Batches looked up after a restart: present, absent, failed",
             self.lookups.clone(),
         );
+        registry.register(
+            "held_blocks",
+            "Blocks that ClickHouse refuses for a reason that needs a person: rights, foreign tables, unknown errors",
+            self.held.clone(),
+        );
         registry.register("schema_applications", "Applications of the schema: done, failed", self.schema.clone());
+    }
+
+    /// Notes how many blocks wait for a person.
+    pub fn held(&self, blocks: usize) {
+        self.held.set(blocks as i64);
     }
 
     pub(crate) fn inserted(&self, table: Table, rows: u32, bytes: usize, seconds: f64) {

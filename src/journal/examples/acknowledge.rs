@@ -105,6 +105,8 @@ fn frame(body: Bytes) -> Frame {
         body_hash: 0,
         items: [512, 0, 0],
         decisions: Bytes::new(),
+        limits: Bytes::new(),
+        settles: None,
     };
     Frame { header, body }
 }
