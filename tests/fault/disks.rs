@@ -132,7 +132,7 @@ pub async fn engine_disk_full(rig: &Rig) -> Outcome {
 }
 
 /// Waits until senders have been refused so often.
-async fn refusals(
+pub async fn refusals(
     report: &mut Report,
     oracle: &mut Oracle,
     hypocenter: &mut Hypocenter,
@@ -152,7 +152,7 @@ async fn refusals(
 }
 
 /// Waits until data is accepted again.
-async fn resumes(
+pub async fn resumes(
     report: &mut Report,
     oracle: &mut Oracle,
     hypocenter: &mut Hypocenter,

@@ -75,7 +75,7 @@ impl<'a> Scene<'a> {
 
     /// A URL of the Zipkin door.
     pub fn zipkin(&self, path: &str) -> String {
-        format!("http://{}{path}", self.hypocenter.zipkin)
+        format!("http://{}{path}", self.hypocenter.doors.zipkin)
     }
 
     /// Sends over HTTP and requires one of the statuses.

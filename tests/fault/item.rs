@@ -60,6 +60,24 @@ impl Run {
         }
     }
 
+    /// The same spans as Zipkin's JSON says them.
+    pub fn zipkin_request(&self, first: u64, items: u32) -> Vec<u8> {
+        let endpoint = serde_json::json!({ "serviceName": service(first) });
+        let span = |number: u64| {
+            serde_json::json!({
+                "traceId": format!("{:016x}{:016x}", self.id, self.trace(number)),
+                "id": format!("{:016x}", span_id(number)),
+                "name": name(number),
+                "timestamp": self.time_ns(number) / 1000,
+                "duration": 1 + mix(number) % 1_000_000,
+                "localEndpoint": endpoint,
+                "tags": { "run": self.name(), "seq": number.to_string(), "payload": payload(number) },
+            })
+        };
+        let spans: Vec<_> = (first..first + u64::from(items)).map(span).collect();
+        serde_json::Value::from(spans).to_string().into_bytes()
+    }
+
     /// What [`Run::select`] must give for item `number`, sent in a request that began with `first`.
     pub fn expected(&self, number: u64, first: u64) -> String {
         format!(

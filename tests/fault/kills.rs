@@ -1,5 +1,5 @@
 //! Deaths of processes: Hypocenter at random and at every named point, its engine, orderly ends, and
-//! a second process on the same directory. Scenarios 1, 2, 3, 14, 18 and 21.
+//! a second process on the same directory. Scenarios 1, 2, 3, 14, 18, 21 and 52.
 
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,57 @@ pub async fn kill_remote(rig: &Rig) -> Outcome {
 pub async fn kill_embedded(rig: &Rig) -> Outcome {
     let setup = rig.embedded();
     kill_loop(rig, &setup, &setup.reader(), rig.cycles(8, 500), Victim::Both).await
+}
+
+// Scenario: Hypocenter and a remote ClickHouse, killed at random one after the other, together, or one while the other starts.
+// Guarantee: what was acknowledged is stored once.
+pub async fn kill_either(rig: &Rig) -> Outcome {
+    let mut store = rig.store().await?;
+    let setup = rig.remote(&store);
+    let mut report = Report::default();
+    let mut oracle = rig.oracle().await?;
+    let mut hypocenter = setup.start().await?;
+    oracle.target(Some(&hypocenter.doors)).await?;
+    oracle.load(SENDERS, ITEMS_MAX, PER_SECOND).await?;
+    let (mut collector_kills, mut engine_kills) = (0u64, 0u64);
+    for _ in 0..rig.cycles(6, 500) {
+        sleep(rig.roll_ms(50, 1500)).await;
+        let (engine_dies, collector_dies) = [(true, false), (false, true), (true, true)][rig.roll(3) as usize];
+        if engine_dies {
+            store.kill().await;
+            engine_kills += 1;
+            sleep(rig.roll_ms(0, 400)).await;
+        }
+        if collector_dies {
+            hypocenter.kill().await;
+            collector_kills += 1;
+            oracle.target(None).await?;
+            hypocenter = setup.spawn(&[]);
+            if rig.roll(4) == 0 {
+                // Once more, while it starts.
+                sleep(rig.roll_ms(5, 400)).await;
+                hypocenter.kill().await;
+                collector_kills += 1;
+                hypocenter = setup.spawn(&[]);
+            }
+        }
+        if engine_dies {
+            store.restart().await?;
+        }
+        if collector_dies {
+            if !hypocenter.ready().await {
+                return Err(died(&setup));
+            }
+            oracle.target(Some(&hypocenter.doors)).await?;
+        }
+        report.cycles += 1;
+    }
+    report.note("collector_kills", collector_kills);
+    report.note("engine_kills", engine_kills);
+    rig.finish(&mut report, &mut oracle, &hypocenter, &setup, &store.place).await?;
+    stops_in_order(&mut report, &mut hypocenter).await?;
+    recovered(&mut report, &setup);
+    Ok(report)
 }
 
 #[derive(Clone, Copy, PartialEq)]

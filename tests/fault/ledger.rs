@@ -18,6 +18,8 @@ pub enum Door {
     Http,
     /// OTLP/HTTP protobuf, gzip.
     HttpGzip,
+    /// Zipkin v2, JSON.
+    Zipkin,
 }
 
 /// What a sender knows of a request in the end.

@@ -4,7 +4,8 @@
 //!
 //! `cargo test --test fault -- [NAME…] [--only ID,ID] [--seed N] [--cycles N] [--full]`; the environment
 //! variable `HYPOCENTER_FAULT=full` means `--full` (`make fault-test`), `HYPOCENTER_FAULT_PROGRAM` names
-//! another program to test. Ids are those of the reliability notes.
+//! another program to test. `--set key=value` configures it. Ids are those of the reliability notes; from 49
+//! on they are our own.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, unreachable_pub)]
 
 mod backlog;
@@ -17,6 +18,7 @@ mod ledger;
 mod mount;
 mod oracle;
 mod outage;
+mod poison;
 mod process;
 mod proxy;
 mod report;
@@ -24,6 +26,7 @@ mod rig;
 mod shapes;
 mod sql;
 mod tables;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -65,6 +68,8 @@ const SCENARIOS: &[Scenario] = scenarios! {
     16 "disk_errors" disks::disk_errors;
     17 "engine_disk_full" disks::engine_disk_full;
     18 "terminate" kills::terminate;
+    19 "newer_journal" upgrade::newer_journal;
+    20 "limits_changed" upgrade::limits_changed;
     21 "one_directory" kills::one_directory;
     31 "bombs" hostile::bombs;
     32 "broken_bodies" hostile::broken_bodies;
@@ -74,11 +79,15 @@ const SCENARIOS: &[Scenario] = scenarios! {
     36 "nonsense_times" shapes::nonsense_times;
     37 "twisted_traces" shapes::twisted_traces;
     38 "resent" shapes::resent;
+    49 "poison_when_full" poison::poison_when_full;
+    50 "poison_killed" poison::poison_killed;
+    51 "refused_for_reasons" poison::refused_for_reasons;
+    52 "kill_either" kills::kill_either;
 };
 
 /// What the short round runs: a few minutes. The others take longer or need their full length; they run by
 /// name, by `--only` and in the full round.
-const SHORT: &[u32] = &[1, 2, 3, 8, 9, 10, 14, 15, 16, 17, 18, 21, 32, 33, 34, 35, 37, 38];
+const SHORT: &[u32] = &[1, 2, 3, 8, 9, 10, 14, 15, 16, 17, 18, 19, 20, 21, 32, 33, 34, 35, 37, 38, 49, 50];
 
 #[derive(Debug, Default)]
 struct Arguments {
@@ -89,6 +98,7 @@ struct Arguments {
     full: bool,
     list: bool,
     keep: bool,
+    settings: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -145,6 +155,7 @@ fn parse(words: &[String]) -> Result<Arguments, String> {
             }
             "--seed" => arguments.seed = Some(number(value()?)?),
             "--cycles" => arguments.cycles = Some(number(value()?)?),
+            "--set" => arguments.settings.push(value()?.clone()),
             "--full" => arguments.full = true,
             "--keep" => arguments.keep = true,
             "--list" => arguments.list = true,
@@ -168,7 +179,7 @@ fn programs() -> Result<Programs, String> {
         named("HYPOCENTER_FAULT_PROGRAM").unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_hypocenter")));
     let cache = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache"))).unwrap_or_default();
     let library = engine::install::find(named("HYPOCENTER_ENGINE_LIB").as_deref(), &cache);
-    Ok(Programs { hypocenter, library: library.map_err(|error| error.to_string())? })
+    Ok(Programs { hypocenter, library: library.map_err(|error| error.to_string())?, settings: Vec::new() })
 }
 
 async fn run_all(arguments: &Arguments, programs: &Programs) -> ExitCode {
@@ -225,7 +236,8 @@ async fn run_all(arguments: &Arguments, programs: &Programs) -> ExitCode {
 async fn run_one(scenario: &Scenario, arguments: &Arguments, programs: &Programs, seed: u64) -> (Outcome, Duration) {
     let began = Instant::now();
     let dir = tempfile::Builder::new().prefix("hypocenter-fault-").tempdir().expect("a directory");
-    let rig = Rig::new(programs.clone(), dir.path(), seed, arguments.full, arguments.cycles);
+    let programs = Programs { settings: arguments.settings.clone(), ..programs.clone() };
+    let rig = Rig::new(programs, dir.path(), seed, arguments.full, arguments.cycles);
     let outcome = (scenario.run)(&rig).await;
     let good = outcome.as_ref().map_or_else(|stop| matches!(stop, Stop::NotRun(_)), |report| report.against.is_empty());
     if !good && arguments.keep {

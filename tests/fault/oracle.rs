@@ -50,6 +50,8 @@ pub struct Doors {
     pub grpc: String,
     /// host:port of OTLP/HTTP.
     pub http: String,
+    /// host:port of Zipkin.
+    pub zipkin: String,
 }
 
 /// Counts of the oracle.
@@ -100,7 +102,8 @@ pub fn main(dir: &Path, seed: u64) {
 async fn serve(dir: &Path, seed: u64) {
     let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     let oracle = Arc::new(Oracle {
-        run: Run { id: mix(seed ^ now_ns) | 1 << 63, base_ns: now_ns },
+        // Whole microseconds: Zipkin knows no smaller ones.
+        run: Run { id: mix(seed ^ now_ns) | 1 << 63, base_ns: now_ns / 1000 * 1000 },
         seed,
         client: Client::new(),
         doors: watch::Sender::new(None),
@@ -199,6 +202,7 @@ impl Oracle {
             let items = 1 + (dice % u64::from(items_max.max(1))) as u32;
             let kind = if dice >> 20 & 1 == 0 { Kind::Spans } else { Kind::Logs };
             let door = match (number % 2, dice >> 21 & 3) {
+                _ if kind == Kind::Spans && dice >> 23 & 3 == 0 => Door::Zipkin,
                 (0, 0) => Door::GrpcGzip,
                 (0, _) => Door::Grpc,
                 (_, 0) => Door::HttpGzip,
@@ -219,7 +223,11 @@ impl Oracle {
     /// Mints a request and sends it until it is answered for good.
     async fn deliver(&self, kind: Kind, door: Door, items: u32, marker: &str, give_up: Duration) -> u64 {
         let (at, first) = lock(&self.ledger).mint(kind, door, items);
-        let body = Bytes::from(packed(door, self.run.request(kind, first, items, marker)));
+        let plain = match door {
+            Door::Zipkin => self.run.zipkin_request(first, items),
+            _ => self.run.request(kind, first, items, marker),
+        };
+        let body = Bytes::from(packed(door, plain));
         let began = Instant::now();
         let mut unanswered = false;
         let outcome = loop {
@@ -265,6 +273,11 @@ impl Oracle {
                 };
                 grpc_outcome(self.client.call(&doors.grpc, method, packing, &body, ATTEMPT_MAX).await)
             }
+            Door::Zipkin => {
+                let url = format!("http://{}/api/v2/spans", doors.zipkin);
+                let headers = [("content-type", "application/json")];
+                http_outcome(self.client.send("POST", &url, &headers, body, ATTEMPT_MAX).await)
+            }
             Door::Http | Door::HttpGzip => {
                 let path = if kind == Kind::Spans { "traces" } else { "logs" };
                 let mut headers = vec![("content-type", "application/x-protobuf")];
@@ -303,6 +316,8 @@ enum Attempt {
 fn http_outcome(sent: Result<Answer, Broken>) -> Attempt {
     match sent {
         Ok(Answer { status: 200, body, .. }) => whole_success(&body),
+        // Zipkin's success.
+        Ok(Answer { status: 202, .. }) => Attempt::Acked,
         Ok(Answer { status: 429 | 502 | 503 | 504, .. }) => Attempt::Refused,
         Ok(answer) => Attempt::Wrong(format!("HTTP {}: {}", answer.status, shortened(&answer.text()))),
         Err(Broken::NotSent(_)) => Attempt::NotSent,
@@ -341,7 +356,7 @@ fn whole_success(body: &[u8]) -> Attempt {
 
 fn packed(door: Door, body: Vec<u8>) -> Vec<u8> {
     match door {
-        Door::Grpc | Door::Http => body,
+        Door::Grpc | Door::Http | Door::Zipkin => body,
         Door::GrpcGzip | Door::HttpGzip => {
             let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             out.write_all(&body).and_then(|()| out.finish()).expect("packing into memory")

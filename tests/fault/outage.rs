@@ -198,41 +198,52 @@ pub async fn store_errors(rig: &Rig) -> Outcome {
         if found { Action::error(500, 117, "Unexpected data in a column. (INCORRECT_DATA)") } else { Action::Pass }
     }));
     let answer: serde_json::Value = oracle.ask(&crate::oracle::Command::Marked { marker: marker.clone() }).await?;
-    let number = answer["number"].as_u64().unwrap_or(0);
-    poisoned(rig, &mut report, &mut oracle, &hypocenter, &setup, tables, number, &marker).await?;
+    report.require(answer["number"].is_u64(), "the poison row was not sent");
+    let letters = Letters { markers: vec![marker] };
+    with_letters(rig, &mut report, &mut oracle, &hypocenter, &setup, tables, &letters).await?;
     report.cycles = scripted + 4;
     orderly_end(&mut report, &mut hypocenter).await?;
     Ok(report)
 }
 
+/// Rows that no table takes: each must be one dead letter.
+pub struct Letters {
+    /// What is in each of them and in nothing else.
+    pub markers: Vec<String>,
+}
+
+/// The end that all scenarios share, where some rows are dead letters by design.
 #[allow(clippy::too_many_arguments)] // The whole scene, once.
-async fn poisoned(
+pub async fn with_letters(
     rig: &Rig,
     report: &mut Report,
     oracle: &mut crate::rig::Oracle,
     hypocenter: &crate::process::Hypocenter,
     setup: &Setup,
     tables: &crate::sql::Place,
-    number: u64,
-    marker: &str,
+    letters: &Letters,
 ) -> Result<(), Stop> {
     let mut inner = Report::default();
+    let wanted = letters.markers.len() as u64;
     rig.finish(&mut inner, oracle, hypocenter, setup, tables).await?;
-    // The one row is not in its table by design; everything else must be.
+    // Those rows are not in their table by design; everything else must be.
     let lost = std::mem::take(&mut inner.found.lost);
     let index_off = std::mem::take(&mut inner.found.index_off);
     inner.against.retain(|why| !why.starts_with("not the zero set"));
-    report.require(lost == 1, format!("{lost} items are missing, one of them is the dead letter {number}"));
-    // The index is a table of its own and took its row of the span.
-    report.require(index_off == 1, format!("the index differs by {index_off}, by one because of the dead letter"));
+    report.require(lost == wanted, format!("{lost} items are missing, {wanted} of them are dead letters"));
+    // The index is a table of its own and took its rows of the spans.
+    report
+        .require(index_off == wanted, format!("the index differs by {index_off}, by {wanted} because of dead letters"));
     let zero = inner.found.dup + inner.found.corrupt + inner.found.spurious + inner.found.torn_requests;
     report.require(zero == 0, format!("not the zero set: {:?}", inner.found));
-    let sql = format!("SELECT count() FROM dead_letters WHERE position(Row, '{marker}') > 0");
-    let letters = tables.number(&rig.client, &sql).await?;
-    report.require(letters == 1, format!("{letters} dead letters of the one row"));
-    let others = tables.number(&rig.client, "SELECT count() FROM dead_letters").await? - letters;
-    report.require(others == 0, format!("{others} dead letters of rows that ClickHouse takes"));
-    report.note("dead_letters", letters);
+    for marker in &letters.markers {
+        let sql = format!("SELECT count() FROM dead_letters WHERE position(Row, '{marker}') > 0");
+        let found = tables.number(&rig.client, &sql).await?;
+        report.require(found == 1, format!("{found} dead letters of the one row {marker}"));
+    }
+    let all = tables.number(&rig.client, "SELECT count() FROM dead_letters").await?;
+    report.require(all == wanted, format!("{all} dead letters of {wanted} rows that ClickHouse does not take"));
+    report.note("dead_letters", all);
     report.live_ms = inner.live_ms;
     report.rss_max_mib = inner.rss_max_mib;
     report.against.append(&mut inner.against);
@@ -241,6 +252,7 @@ async fn poisoned(
     Ok(())
 }
 
-fn pass() -> Decide {
+/// Everything goes through.
+pub fn pass() -> Decide {
     Box::new(|_, _| Action::Pass)
 }

@@ -27,6 +27,8 @@ pub struct Programs {
     pub hypocenter: PathBuf,
     /// libchdb.
     pub library: PathBuf,
+    /// `key=value` for every Hypocenter, from the command line.
+    pub settings: Vec<String>,
 }
 
 /// How one Hypocenter is started.
@@ -71,7 +73,7 @@ impl Setup {
         Setup {
             programs: programs.clone(),
             dir: dir.to_owned(),
-            settings: Vec::new(),
+            settings: programs.settings.clone(),
             wrapper: Vec::new(),
             peak_kib: Arc::default(),
             reader_port: None,
@@ -135,8 +137,7 @@ impl Setup {
             began: Instant::now(),
             ready_after: Duration::ZERO,
             http: String::new(),
-            zipkin: String::new(),
-            doors: Doors { grpc: String::new(), http: String::new() },
+            doors: Doors { grpc: String::new(), http: String::new(), zipkin: String::new() },
         }
     }
 
@@ -161,9 +162,7 @@ pub struct Hypocenter {
     pub ready_after: Duration,
     /// host:port of the own API.
     pub http: String,
-    /// host:port of Zipkin.
-    pub zipkin: String,
-    /// host:port of the OTLP doors.
+    /// host:port of the doors in.
     pub doors: Doors,
 }
 
@@ -180,7 +179,7 @@ impl Hypocenter {
                 "UI, API" => &mut self.http,
                 "OTLP/gRPC" => &mut self.doors.grpc,
                 "OTLP/HTTP" => &mut self.doors.http,
-                "Zipkin" => &mut self.zipkin,
+                "Zipkin" => &mut self.doors.zipkin,
                 _ => continue,
             };
             *place = address.to_owned();
