@@ -6,6 +6,7 @@ import { ERROR_CELL, minimapCells } from "./minimap";
 import { clockTicks, durationTicks, formatBytes, formatCount, histogramStep } from "./scale";
 import { type Dot, dotAt, dotX, dotY, msAt, scatterFrame, scatterTicks, usAt } from "./scatter";
 import { block, traceOf } from "./testing";
+import { withoutColours } from "./text";
 import { scrollFor, slice } from "./virtual";
 
 const map = (width: number, height: number, text: string) => {
@@ -67,7 +68,21 @@ test("axes", () => {
   assert.equal(clockTicks(noon, noon + 3_600_000, 700, "utc").map((t) => t.label).join(" "), "12:00 12:15 12:30 12:45 13:00");
   assert.equal(clockTicks(noon, noon + 7 * 86_400_000, 900, "utc").map((t) => t.label).join(" "), "11-22 11-23 11-24 11-25 11-26 11-27 11-28");
   assert.equal(clockTicks(noon, noon + 400, 500, "utc").map((t) => t.label).join(" "), "00:00.000 00:00.100 00:00.200 00:00.300 00:00.400");
-  assert.deepEqual([1000, 3_600_000, 86_400_000].map((w) => histogramStep(w, 90).text), ["1s", "60s", "1800s"]);
+  const longer = (years: number) => clockTicks(noon - years * 31_556_952_000, noon, 700, "utc").map((t) => t.label).join(" ");
+  assert.equal(longer(0.9), "2026-01 2026-03 2026-05 2026-07 2026-09 2026-11");
+  assert.equal(longer(3.8), "2024 2025 2026");
+  assert.equal(longer(56), "1980 1990 2000 2010 2020");
+  assert.deepEqual([1000, 3_600_000, 86_400_000, 2e11].map((w) => histogramStep(w, 90).text), ["1s", "60s", "1800s", "2592000s"]);
+});
+
+// Scenario: lines that were written for a terminal, and ones that only look so.
+// Guarantee: control sequences are gone, every other character stays.
+test("terminal colours", () => {
+  const cases: [string, string][] = [
+    ["plain [0m text", "plain [0m text"], ["\u001b[35m\u001b[1mGET /fail\u001b[0m 500", "GET /fail 500"], ["a\u001b[38;5;196mb\u001b[Kc", "abc"],
+    ["\u001b]0;title\u0007x\u001b]8;;http://h\u001b\\y", "xy"], ["\u001bMup \u001b", "up \u001b"],
+  ];
+  for (const [raw, want] of cases) assert.equal(withoutColours(raw), want, JSON.stringify(raw));
 });
 
 test("numbers", () => {

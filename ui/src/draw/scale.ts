@@ -26,17 +26,39 @@ function preciseUs(us: number, step: number, end: number): string {
 
 const round = (n: number) => Math.round(n * 1000) / 1000;
 
-const STEPS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 10800e3, 21600e3, 43200e3, 86400e3, 172800e3, 604800e3, 2592000e3, 31536000e3];
+const STEPS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 7200e3, 10800e3, 21600e3, 43200e3, 86400e3, 172800e3, 604800e3];
+/** Beyond weeks: whole months, where the calendar has them. */
+const STEPS_MONTHS = [1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200];
+const MONTH_MS = 2_629_746_000;
 
 /** Marks for a clock axis, in the zone shown: whole minutes, hours and days where they fall. */
 export function clockTicks(from: number, to: number, width: number, zone: Zone, gap = 120): Tick[] {
   const span = to - from;
   if (!(span > 0) || width < 20) return [];
-  const step = STEPS_MS.find((s) => s >= (span * gap) / width) ?? STEPS_MS[STEPS_MS.length - 1]!;
+  const step = STEPS_MS.find((s) => s >= (span * gap) / width);
+  if (step === undefined) return calendarTicks(from, to, width, zone, gap);
   const offset = zone === "utc" ? 0 : new Date(from).getTimezoneOffset() * -60_000;
   const out: Tick[] = [];
   for (let t = Math.ceil((from + offset) / step) * step - offset; t <= to; t += step) out.push({ x: ((t - from) / span) * width, label: clockLabel(t, step, zone) });
   return out;
+}
+
+function calendarTicks(from: number, to: number, width: number, zone: Zone, gap: number): Tick[] {
+  const rough = ((to - from) * gap) / width / MONTH_MS;
+  const step = STEPS_MONTHS.find((s) => s >= rough) ?? STEPS_MONTHS[STEPS_MONTHS.length - 1]!;
+  const out: Tick[] = [];
+  const first = monthsOf(from, zone);
+  for (let month = Math.ceil(first / step) * step; ; month += step) {
+    const t = zone === "utc" ? Date.UTC(Math.floor(month / 12), month % 12, 1) : new Date(Math.floor(month / 12), month % 12, 1).getTime();
+    if (!(t <= to)) return out;
+    if (t >= from) out.push({ x: ((t - from) / (to - from)) * width, label: formatMs(t, zone, "day").slice(0, step >= 12 ? 4 : 7) });
+  }
+}
+
+/** Months since the year nought, in the zone shown. */
+function monthsOf(ms: number, zone: Zone): number {
+  const [year, month] = formatMs(ms, zone, "day").split("-").map(Number) as [number, number];
+  return year * 12 + month - 1;
 }
 
 function clockLabel(t: number, step: number, zone: Zone): string {
@@ -50,7 +72,8 @@ function clockLabel(t: number, step: number, zone: Zone): string {
 
 /** A round histogram step in seconds, so that about `bars` bars fill the window. Answers the API's spelling. */
 export function histogramStep(windowMs: number, bars: number): { ms: number; text: string } {
-  const ms = STEPS_MS.find((s) => s >= 1000 && s >= windowMs / bars) ?? STEPS_MS[STEPS_MS.length - 1]!;
+  const steps = [...STEPS_MS, 30 * 86400e3, 365 * 86400e3];
+  const ms = steps.find((s) => s >= 1000 && s >= windowMs / bars) ?? steps[steps.length - 1]!;
   return { ms, text: `${ms / 1000}s` };
 }
 

@@ -6,6 +6,8 @@ import { CopyButton } from "./copy";
 import { Icon } from "./icons";
 
 const DAY_MS = 86_400_000;
+/** Longer values scroll within their row. */
+const LONG_CHARS = 600;
 
 export function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
@@ -20,7 +22,7 @@ function jsonText(value: unknown): string {
 export function Value({ value }: { value: unknown }) {
   if (value === null || value === undefined) return <span class="v-null">empty</span>;
   if (typeof value === "object") return <code class="v-json"><pre>{jsonText(value)}</pre></code>;
-  if (typeof value === "string") return <span>{value === "" ? <i class="v-null">empty text</i> : value}</span>;
+  if (typeof value === "string") return <span class={value.length > LONG_CHARS ? "v-long" : undefined}>{value === "" ? <i class="v-null">empty text</i> : value}</span>;
   return <span class={`v-${typeof value}`}>{String(value)}</span>;
 }
 

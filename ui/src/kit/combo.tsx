@@ -51,6 +51,7 @@ export function Combo({ value, choices, onChange, label, placeholder, width, dis
         onKeyDown={onKey}
       />
       {value && !open && <button type="button" class="clear" aria-label={`Clear ${label}`} onClick={() => choose("")}><Icon name="close" size={12} /></button>}
+      {!value && !open && <span class="mark"><Icon name="down" size={13} /></span>}
       {open && (
         <div class="pop" role="listbox" id={id} ref={list} onMouseDown={(e) => e.preventDefault()}>
           {fit.map((c, i) => (

@@ -7,7 +7,8 @@ export interface Addresses { otlp_grpc: string; otlp_http: string; zipkin: strin
 /** The server's own words where it gives them, else the usual ports on the host of this page. */
 export function addressesOf(told: Record<string, string> | undefined): Addresses {
   const host = location.hostname.includes(":") && !location.hostname.startsWith("[") ? `[${location.hostname}]` : location.hostname;
-  const at = (key: string, port: number) => (told?.[key] ?? `${host}:${port}`).replace(/^https?:\/\//, "");
+  // A server that listens everywhere is reached under the name that this page was reached under.
+  const at = (key: string, port: number) => (told?.[key] ?? `${host}:${port}`).replace(/^https?:\/\//, "").replace(/^(0\.0\.0\.0|\[::\])(?=:)/, host);
   return { otlp_grpc: at("otlp_grpc", 4317), otlp_http: at("otlp_http", 4318), zipkin: at("zipkin", 9411) };
 }
 
@@ -24,7 +25,6 @@ const WAYS: { name: string; text(a: Addresses): string }[] = [
     text: (a) => `pip install opentelemetry-distro opentelemetry-exporter-otlp
 opentelemetry-bootstrap -a install
 ${env(a)}
-export OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED=true
 opentelemetry-instrument python app.py`,
   },
   {

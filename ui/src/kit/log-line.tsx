@@ -2,6 +2,7 @@
 import { severityOfLine } from "../draw/color";
 import type { LogLine, Resource, Scope } from "../api/shapes";
 import { zone } from "../state/range";
+import { withoutColours } from "../draw/text";
 import { formatMs, formatNs, formatUs, nsToMs, usSince } from "../state/time";
 import { link } from "../state/url";
 import { Attributes, valueText } from "./attributes";
@@ -10,7 +11,7 @@ import { ServiceName } from "./service";
 
 export const LOG_ROW_PX = 24;
 
-export const bodyText = (line: LogLine): string => valueText(line.body ?? line.event_name ?? "");
+export const bodyText = (line: LogLine): string => withoutColours(valueText(line.body ?? line.event_name ?? ""));
 
 const JOIN_TEXT: Record<string, string> = {
   own: "by its own trace id",
@@ -59,7 +60,7 @@ export function LogDetails({ line, resource, scope, inTrace = false }: { line: L
         <CopyButton text={() => JSON.stringify(line, null, 2)} title="Copy this line as JSON">JSON</CopyButton>
         <CopyButton text={() => bodyText(line)} title="Copy the text">Text</CopyButton>
       </div>
-      <pre>{typeof line.body === "string" ? line.body : JSON.stringify(line.body, null, 2)}</pre>
+      <pre>{typeof line.body === "string" ? withoutColours(line.body) : JSON.stringify(line.body, null, 2)}</pre>
       {Object.keys(line.attributes).length > 0 && <section><h3>Attributes</h3><Attributes of={line.attributes} /></section>}
       {resource && <section><h3>Resource</h3><Attributes of={resource.attributes} /></section>}
       <Notes notes={[

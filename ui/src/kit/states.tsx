@@ -1,6 +1,7 @@
 /** The states every page has besides "here it is": waiting, trouble, nothing, not everything. */
 import type { ComponentChildren } from "preact";
 import { ApiError } from "../api/client";
+import { link } from "../state/url";
 import { Icon, type IconName } from "./icons";
 
 export function Bones({ rows = 8 }: { rows?: number }) {
@@ -28,6 +29,7 @@ export function Trouble({ error, retry }: { error: Error; retry?: () => void }) 
       <Icon name="alert" size={36} />
       <h2>{headline(error)}</h2>
       <p>{error.message}</p>
+      {isUnavailable(error) && <p class="faint">What is sent meanwhile is kept in the journal and appears here when the store is back. <a href={link("ingest")}>How much is waiting</a></p>}
       {retry && <button type="button" onClick={retry}><Icon name="refresh" />Try again</button>}
     </div>
   );
@@ -47,6 +49,8 @@ export function PartialNote({ reason }: { reason: string | null | undefined }) {
   if (!reason) return null;
   return <div class="note" role="status"><Icon name="alert" /><span>This is not everything: {reason}</span></div>;
 }
+
+const isUnavailable = (error: Error): boolean => error instanceof ApiError && error.code === "unavailable";
 
 function headline(error: Error): string {
   const code = error instanceof ApiError ? error.code : error.name;

@@ -78,11 +78,11 @@ function three(n: number): string {
   return n < 9.995 ? n.toFixed(2) : n < 99.95 ? n.toFixed(1) : n.toFixed(0);
 }
 
-/** `just now`, `40 s ago`, `3 min ago`, `2 h ago`, `5 d ago`; the future says `in 3 min`. */
+/** `just now`, `40 s ago`, `3 min ago`, `2 h ago`, `5 d ago`, `3 y ago`; the future says `in 3 min`. */
 export function formatAgo(ms: number, now: number): string {
   const s = Math.abs(now - ms) / 1000;
   if (s < 3) return "just now";
-  const text = s < 90 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min` : s < 129_600 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86_400)} d`;
+  const text = s < 90 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min` : s < 129_600 ? `${Math.round(s / 3600)} h` : s < 63_072_000 ? `${Math.round(s / 86_400)} d` : `${Math.round(s / 31_556_952)} y`;
   return ms <= now ? `${text} ago` : `in ${text}`;
 }
 

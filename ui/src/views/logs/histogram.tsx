@@ -109,7 +109,7 @@ function Chart({ data, onSelect }: { data: Shown | null; onSelect(fromMs: number
       <canvas ref={canvas} role="img" aria-label={`${total} log lines over time, by severity`} />
       <div class="legend">
         {under ? <><span class="soft">{formatMs(nsToMs(under.time_ns), z, "second")}</span><Counts bucket={under} /></>
-          : data && <span class="faint">{total.toLocaleString("en-US")} lines</span>}
+          : data && <span class="faint">{total.toLocaleString("en-US")} {total === 1 ? "line" : "lines"}</span>}
       </div>
     </div>
   );

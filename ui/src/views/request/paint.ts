@@ -124,7 +124,7 @@ function spanName(ctx: CanvasRenderingContext2D, { colors, layout: { trace, view
   if (right - x > 12) ctx.fillText(fit(ctx, trace.names[trace.name[i]!] || "unnamed", right - x), x, s.y + MIDDLE);
 }
 
-/** A line's text runs over the whole row, because there it can be read; its moment is a diamond, or a pin where the text passes. */
+/** A line's text runs over the whole row, because there it can be read; its moment is a diamond, or a pin where text stands. */
 function logRow(ctx: CanvasRenderingContext2D, scene: Scene, s: RowShape, line: LogLine): void {
   const { colors, layout: { view, logUs } } = scene;
   const severity = severityOfLine(line);
@@ -140,14 +140,15 @@ function logRow(ctx: CanvasRenderingContext2D, scene: Scene, s: RowShape, line: 
   const label = formatUs(logUs[s.ref]!);
   ctx.fillText(label, view.width - 6, s.y + MIDDLE);
   ctx.textAlign = "left";
-  const room = view.width - ctx.measureText(label).width - 18 - x;
+  const labelFrom = view.width - 6 - ctx.measureText(label).width;
+  const room = labelFrom - 12 - x;
   ctx.font = `11.5px ${colors.mono}`;
   ctx.fillStyle = bad ? colors.error : severity === "warn" ? colors.warn : colors["text-soft"];
   const text = `${line.join && line.join !== "own" ? `[${line.join}] ` : ""}${bodyText(line).slice(0, 600).replace(/\s+/g, " ")}`;
   const shown = fit(ctx, text, room);
   ctx.fillText(shown, x, s.y + MIDDLE);
   if (!s.bar) return;
-  const covered = s.bar.x < x + ctx.measureText(shown).width + 8;
+  const covered = s.bar.x < x + ctx.measureText(shown).width + 8 || s.bar.x > labelFrom - 8;
   if (covered) pin(ctx, s.bar.x, s.y, color);
   else diamond(ctx, s.bar.x, s.y + MIDDLE, 4, color, line.join === "placed");
 }

@@ -10,6 +10,9 @@ import { link } from "../../state/url";
 
 const DOTS_MAX = 7;
 
+/** This year goes without saying. */
+const shortDay = (text: string, now: number): string => (text.startsWith(formatMs(now, zone.value, "day").slice(0, 5)) ? text.slice(5) : text);
+
 export function TraceList({ traces, selected }: { traces: TraceSummary[]; selected: number }) {
   const longest = traces.reduce((max, t) => Math.max(max, Number(t.duration_ns)), 1);
   const shortest = traces.reduce((min, t) => Math.min(min, Number(t.duration_ns) || min), longest);
@@ -24,7 +27,7 @@ export function TraceList({ traces, selected }: { traces: TraceSummary[]; select
       {traces.map((t, i) => (
         <a key={t.trace_id} id={`trace-${i}`} class={`trace-row${i === selected ? " at" : ""}`} href={link(`trace/${t.trace_id}`)}>
           <span class="faint" title={formatNs(t.start_ns, zone.value)}>
-            <span class="soft">{formatMs(nsToMs(t.start_ns), zone.value, "second").slice(5)}</span> <span class="ago">{formatAgo(nsToMs(t.start_ns), now)}</span>
+            <span class="soft">{shortDay(formatMs(nsToMs(t.start_ns), zone.value, "second"), now)}</span> <span class="ago">{formatAgo(nsToMs(t.start_ns), now)}</span>
           </span>
           <span class="row">
             <Dot service={t.root_service} />
