@@ -14,11 +14,12 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Most header lines in a request; above: 431.
     pub headers_max: usize,
-    /// Most open connections per port; above: new ones wait in the kernel's queue.
+    /// Most open connections per port; above: the one that is idle for the longest time makes room, and
+    /// where none is idle new ones wait in the kernel's queue.
     pub connections_max: usize,
     /// Most concurrent HTTP/2 streams on one connection.
     pub streams_max: u32,
-    /// A request head must be complete after this time.
+    /// A request head must be complete this long after its first byte.
     pub header_timeout: Duration,
     /// A body must be complete after this time, plus the time that `body_rate_min` grants; after: 408
     /// or DEADLINE_EXCEEDED.
@@ -28,7 +29,7 @@ pub struct Limits {
     /// The longest wait between a complete body and its answer, also for senders that wait
     /// for storing; after: 504 or DEADLINE_EXCEEDED.
     pub answer_timeout: Duration,
-    /// A connection without a request is closed after this time.
+    /// A connection without a request, or whose client takes nothing of an answer, is closed after this time.
     pub idle_timeout: Duration,
 }
 

@@ -16,7 +16,7 @@ pub const HEADER: &str = "x-scope-orgid";
 /// Longest tenant name, in bytes.
 pub const BYTES_MAX: usize = 150;
 
-/// The tenant that the headers name; `None` when they name none.
+/// The tenant that the headers name; `None` when they name none, or an empty one.
 pub fn from_headers(headers: &HeaderMap) -> Result<Option<Arc<str>>, Error> {
     let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -24,6 +24,10 @@ pub fn from_headers(headers: &HeaderMap) -> Result<Option<Arc<str>>, Error> {
         return Err(Error::invalid("the header X-Scope-OrgID is given more than once"));
     }
     let name = value.to_str().map_err(|_| Error::invalid("the header X-Scope-OrgID is not plain text"))?;
+    // Proxies and templates leave the header empty where they have no tenant: it names none.
+    if name.is_empty() {
+        return Ok(None);
+    }
     if let Some(problem) = problem(name) {
         return Err(Error::invalid(format!("the header X-Scope-OrgID {problem}")));
     }
@@ -87,7 +91,8 @@ mod tests {
             (&[&longer], Err("longer")),
             (&["a", "b"], Err("more than once")),
             (&["a", "a"], Err("more than once")),
-            (&[""], Err("empty")),
+            (&[""], Ok(None)),
+            (&["", "a"], Err("more than once")),
             (&["a|b"], Err("character")),
             (&["a,b"], Err("character")),
             (&["a/b"], Err("character")),
