@@ -30,7 +30,7 @@ use crate::lanes::{Bounds, Lanes, Message, Payload, Start, tell};
 use crate::listen::{self, Port};
 use crate::status::{Acceptance, Health};
 use crate::waterline::Waterline;
-use crate::{clock, recover, storage};
+use crate::{clock, descriptors, recover, storage};
 
 /// Open requests may end within this time after the signal.
 const GRACE: Duration = Duration::from_secs(2);
@@ -43,6 +43,8 @@ const BOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until a signal; the exit code says whether it ended as it should.
 pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+    // Before any child is started, which inherits it.
+    descriptors::raise();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let outcome = runtime.block_on(live(config));
@@ -56,6 +58,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let mut registry = Registry::with_prefix("hypocenter");
     let budget = Budget::new(config.ingest.memory_bytes_max);
     budget.register(&mut registry);
+
+    storage::check_reader_port(&config).await?;
 
     // The journal first: it holds what earlier lives accepted, and it locks the data directory.
     let (to_lanes, lanes_messages) = mpsc::channel();
@@ -235,7 +239,9 @@ impl Doors {
             ports.push((Port::bind(name, config.listen, port).await?, routes));
         }
         let addresses = ports.iter().map(|(port, _)| (port.name, port.address())).collect();
-        Ok(Doors { ports, addresses, tls, limits: settings.limits })
+        let mut limits = settings.limits;
+        limits.connections_max = descriptors::connections(descriptors::raise(), ports.len(), limits.connections_max);
+        Ok(Doors { ports, addresses, tls, limits })
     }
 
     fn announcement(&self, config: &Config) -> Vec<String> {
