@@ -13,6 +13,9 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 
+/// An engine whose parent was killed ends within this time.
+const READER_PORT_PATIENCE: Duration = Duration::from_secs(8);
+
 /// An opened store.
 pub(crate) struct Place {
     /// The way in.
@@ -59,6 +62,29 @@ pub(crate) fn open(config: &Config, registry: &mut Registry) -> anyhow::Result<P
     tokio::spawn(apply_schema(store.clone(), endpoint, applied));
     let embedded = engine.is_some();
     Ok(Place { store, engine, schema, embedded })
+}
+
+/// Fails when another program has the reader's port. A former life's engine may still be ending.
+pub(crate) async fn check_reader_port(config: &Config) -> anyhow::Result<()> {
+    let port = config.storage.embedded.http_port;
+    if port == 0 || config.storage.url.is_some() {
+        return Ok(());
+    }
+    let address = SocketAddr::new(config.listen, port);
+    let until = tokio::time::Instant::now() + READER_PORT_PATIENCE;
+    loop {
+        match tokio::net::TcpListener::bind(address).await {
+            Ok(_) => return Ok(()),
+            Err(error) if tokio::time::Instant::now() >= until => {
+                return Err(error).with_context(|| {
+                    format!(
+                        "cannot listen on {address} (storage.embedded.http_port); is another program there? 0 turns it off"
+                    )
+                });
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
 }
 
 impl Place {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::exception::Failure;
 use crate::ffi::{Connection, EngineError, Library};
 use crate::pool::Lane;
+use crate::pulse::Pulse;
 use crate::reader::Gate;
 use crate::session::Sessions;
 
@@ -45,19 +46,21 @@ pub(crate) struct Core {
     pub sessions: Arc<Sessions>,
     /// Ends queries whose client has left.
     pub killer: Killer,
+    /// Says whether the engine still answers.
+    pub(crate) pulse: Pulse,
     next_mark: AtomicU64,
     // Last, so that it is closed last: while it is open the engine keeps its data directory.
     _anchor: std::sync::Mutex<Connection>,
 }
 
 /// The library and the directory; every connection must name the same directory.
-struct EngineDoor {
+pub(crate) struct EngineDoor {
     library: Arc<Library>,
     path: String,
 }
 
 impl EngineDoor {
-    fn connect(&self, mut arguments: Vec<String>) -> Option<Connection> {
+    pub(crate) fn connect(&self, mut arguments: Vec<String>) -> Option<Connection> {
         arguments.push(self.path.clone());
         self.library.connect(&arguments)
     }
@@ -120,6 +123,7 @@ impl Core {
         Ok(Arc::new(Self {
             gate,
             killer: Killer::start(door.clone())?,
+            pulse: Pulse::start(door.clone())?,
             door,
             version,
             timezone,

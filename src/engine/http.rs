@@ -24,6 +24,7 @@ use crate::compress::{Encoder, Encoding, readable_blocks};
 use crate::core::{Core, User};
 use crate::exception::Failure;
 use crate::ffi::Progress;
+use crate::pulse;
 use crate::reader;
 use crate::request::{self, Ask, Credentials};
 use crate::run::{Event, Failed, Work, run};
@@ -112,6 +113,10 @@ async fn answer(
     let path = head.uri.path();
     if matches!(path, "/ping" | "/replicas_status") {
         return Ok(plain(StatusCode::OK, "Ok.\n"));
+    }
+    if path == pulse::PATH && door == Door::Own {
+        site.core.pulse.beat().await;
+        return Ok(plain(StatusCode::OK, "Alive.\n"));
     }
     if path != "/" {
         let message = format!("There is no handle {path}\n");

@@ -20,6 +20,7 @@ mod ffi;
 mod http;
 pub mod install;
 mod pool;
+mod pulse;
 mod reader;
 mod request;
 mod run;
@@ -31,6 +32,7 @@ mod supervise;
 
 pub use caps::Caps;
 pub use ffi::{ENGINE_VERSION, LoadError};
+pub use pulse::PulseConfig;
 pub use reader::Limits as ReaderLimits;
 pub use server::{ServeConfig, ServeError, serve, serve_from_parent};
 pub use supervise::{Address, State, Supervisor, SupervisorConfig};

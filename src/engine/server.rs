@@ -233,19 +233,35 @@ fn lock(data_dir: &Path) -> Result<std::fs::File, ServeError> {
 async fn run(config: &ServeConfig, data_dir: &Path, library: Arc<Library>) -> Result<(), ServeError> {
     let own = listen(SocketAddrV4::new(Ipv4Addr::LOCALHOST, config.port).into()).await?;
     let outside = match (config.reader_listen, &config.reader_password) {
-        (Some(address), Some(_)) => Some(listen(address).await?),
+        (Some(address), Some(_)) => Some((address, listen(address).await)),
         _ => None,
+    };
+    let outside = match outside {
+        // Under a parent the engine is needed for more than its reader: that port may come later.
+        Some((address, Err(error))) if config.watch_parent => {
+            tracing::warn!(%error, "the reader's port is not free; trying again until it is");
+            Some((address, None))
+        }
+        Some((address, listener)) => Some((address, Some(listener?))),
+        None => None,
     };
     let core = open(config, data_dir, library).await?;
     let version = core.version.clone();
-    let ports = (local_port(&own), outside.as_ref().map(local_port));
+    let reader_port = outside.as_ref().and_then(|(_, listener)| listener.as_ref()).map(local_port);
+    let ports = (local_port(&own), reader_port);
     let site = Arc::new(site(config, data_dir, core.clone()));
     let (stop, stopping) = watch::channel(false);
     let accepting = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     tokio::spawn(accept(own, Door::Own, site.clone(), accepting, stopping.clone()));
-    if let Some(outside) = outside {
+    if let Some((address, listener)) = outside {
         let accepting = Arc::new(Semaphore::new(READER_CONNECTIONS_MAX));
-        tokio::spawn(accept(outside, Door::Outside, site.clone(), accepting, stopping));
+        tokio::spawn(async move {
+            let listener = match listener {
+                Some(listener) => listener,
+                None => listen_until_free(address).await,
+            };
+            accept(listener, Door::Outside, site, accepting, stopping).await;
+        });
     }
     tokio::spawn(expire_sessions(core.clone()));
     report(&Report::Ready { port: ports.0, reader_port: ports.1, version });
@@ -310,6 +326,16 @@ fn site(config: &ServeConfig, data_dir: &Path, core: Arc<Core>) -> Site {
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|error| ServeError::Listen { address, error })
+}
+
+async fn listen_until_free(address: SocketAddr) -> TcpListener {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Ok(listener) = listen(address).await {
+            tracing::info!(%address, "the reader's port is free now");
+            return listener;
+        }
+    }
 }
 
 fn local_port(listener: &TcpListener) -> u16 {

@@ -1,14 +1,15 @@
 //! The parent's side: keeps one engine process running and tells everyone where it is.
 //!
 //! Starts `hypocenter engine serve`, hands it its configuration and passwords through its
-//! standard input (never argv), reads its reports, restarts it with back-off when it dies, and
-//! stops it cleanly. The open pipe is also what the child watches: when this process dies, however
+//! standard input (never argv), reads its reports, restarts it with back-off when it dies or hangs,
+//! and stops it cleanly. The open pipe is also what the child watches: when this process dies, however
 //! it dies, the child ends. Knows processes; nothing of tables or HTTP (design section 4).
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::caps::Caps;
+use crate::pulse::{self, PulseConfig};
 use crate::reader;
 use crate::server::{OWN_USER, Report, ServeConfig};
 
@@ -45,6 +47,8 @@ pub struct SupervisorConfig {
     pub caps: Caps,
     /// Bounds on the reader's statements.
     pub reader_limits: reader::Limits,
+    /// When an engine that does not answer is killed.
+    pub pulse: PulseConfig,
 }
 
 impl SupervisorConfig {
@@ -61,6 +65,7 @@ impl SupervisorConfig {
             database: "hypocenter".to_owned(),
             caps: Caps::default(),
             reader_limits: reader::Limits::default(),
+            pulse: PulseConfig::default(),
         }
     }
 }
@@ -237,6 +242,7 @@ impl Keeper {
         let mut reports = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         let mut deadline = Some(Instant::now() + START_MAX);
         let mut failure = None;
+        let mut hanging: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(std::future::pending());
         loop {
             let line = async {
                 match &mut reports {
@@ -248,6 +254,7 @@ impl Keeper {
                 line = line => match line.map(|line| serde_json::from_str(&line)) {
                     Some(Ok(Report::Ready { port, reader_port, version })) => {
                         deadline = None;
+                        hanging = Box::pin(pulse::hung(port, self.config.pulse));
                         self.ready(&child, port, reader_port, version);
                     }
                     Some(Ok(Report::Failed { reason, .. })) => failure = Some(reason),
@@ -263,6 +270,11 @@ impl Keeper {
                 () = until(deadline) => {
                     let _ = child.kill().await;
                     let reason = format!("the engine was not ready after {START_MAX:?}");
+                    return End::Died { reason, exit_code: None };
+                }
+                () = &mut hanging => {
+                    let _ = child.kill().await;
+                    let reason = "the engine process did not answer any more and was killed".to_owned();
                     return End::Died { reason, exit_code: None };
                 }
                 _ = stopping.recv() => {

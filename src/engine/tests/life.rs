@@ -126,3 +126,48 @@ fn says_what_to_do_without_the_library() {
         runtime.block_on(supervisor.stop());
     }
 }
+
+// Scenario: the engine process is stopped (SIGSTOP) while its parent asks often, then it is busy with long queries on all lanes.
+// Guarantee: the hung process is killed and started again with its rows; the busy one is left alone.
+#[test]
+fn hung_process_is_replaced_and_busy_one_is_not() {
+    let often =
+        engine::PulseConfig { every: Duration::from_millis(100), patience: Duration::from_secs(2), misses_max: 3 };
+    let mut engine = Engine::start_with(|config| config.pulse = often);
+    engine.own().sql("CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n").ok();
+    engine.own().insert("INSERT INTO t FORMAT RowBinary", &7u64.to_le_bytes()).ok();
+    kill(engine.address.pid, rustix::process::Signal::STOP);
+    engine.wait_for_restart();
+    assert_eq!(engine.own().sql("SELECT n FROM t").ok(), "7");
+
+    let pid = engine.address.pid;
+    let busy: Vec<_> = (0..16)
+        .map(|_| {
+            let client = engine.own();
+            std::thread::spawn(move || client.sql("SELECT sleepEachRow(1) FROM numbers(8) SETTINGS max_block_size = 1"))
+        })
+        .collect();
+    for query in busy {
+        let _ = query.join();
+    }
+    assert_eq!(engine.supervisor.as_ref().unwrap().pid(), Some(pid));
+    engine.stop();
+}
+
+// Scenario: the reader's port is taken when the engine starts, and becomes free later.
+// Guarantee: the engine itself is ready at once; the reader is served as soon as its port is free.
+#[test]
+fn taken_reader_port_does_not_hold_up_the_engine() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut engine = Engine::start_with(|config| config.reader_listen = Some(address));
+    assert_eq!(engine.own().sql("SELECT 1").ok(), "1");
+    assert_eq!(engine.address.reader_port, None);
+    drop(taken);
+    engine.address.reader_port = Some(address.port());
+    while std::net::TcpStream::connect(address).is_err() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(engine.reader().sql("SELECT 2").ok(), "2");
+    engine.stop();
+}
