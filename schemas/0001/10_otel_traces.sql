@@ -61,6 +61,7 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces
     `ServiceInstance` LowCardinality(String) CODEC(ZSTD(1)),
     `LocalEndpoint` String CODEC(ZSTD(1)),
     `RemoteEndpoint` String CODEC(ZSTD(1)),
+    `OriginalFields` String CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_batch BatchId TYPE minmax GRANULARITY 1
 )

@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS {database}.otel_logs
     `JoinKind` LowCardinality(String) CODEC(ZSTD(1)),
     `JoinSource` LowCardinality(String) CODEC(ZSTD(1)),
     `PatternKey` UInt64 CODEC(ZSTD(1)),
+    `OriginalFields` String CODEC(ZSTD(1)),
     `__otel_materialized_k8s.cluster.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.cluster.name'],
     `__otel_materialized_k8s.container.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.container.name'],
     `__otel_materialized_k8s.deployment.name` LowCardinality(String) ALIAS ResourceAttributes['k8s.deployment.name'],

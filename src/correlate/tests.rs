@@ -191,6 +191,7 @@ fn batch(logs: &[(&[(&str, &str)], &str)]) -> Batch {
         rows.join.push(JOIN_NONE);
         rows.join_source.push(b"");
         rows.pattern_key.push(0);
+        rows.original_fields.push(b"");
         rows.marks.push(0);
     }
     batch

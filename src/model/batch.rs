@@ -89,6 +89,10 @@ pub enum Reason {
     LogUnlinked,
     /// The ids of a span's link or a point's exemplar were malformed; it is kept without them.
     LinkUnlinked,
+    /// The id of a span's parent was malformed; the span is kept as a root.
+    ParentUnlinked,
+    /// A span kind, status code or severity has a number that nobody knows; it is kept aside.
+    UnknownNumber,
     /// The request could not be decoded.
     Undecodable,
     /// The request was larger than the limit.
@@ -228,6 +232,8 @@ impl Reason {
             Reason::PartitionsQuarantined => "partitions_quarantined",
             Reason::LogUnlinked => "log_unlinked",
             Reason::LinkUnlinked => "link_unlinked",
+            Reason::ParentUnlinked => "parent_unlinked",
+            Reason::UnknownNumber => "unknown_number",
             Reason::Undecodable => "undecodable",
             Reason::TooLarge => "too_large",
             Reason::Overloaded => "overloaded",
@@ -247,7 +253,9 @@ impl Reason {
             | Reason::TimeQuarantined
             | Reason::PartitionsQuarantined
             | Reason::LogUnlinked
-            | Reason::LinkUnlinked => Outcome::Altered,
+            | Reason::LinkUnlinked
+            | Reason::ParentUnlinked
+            | Reason::UnknownNumber => Outcome::Altered,
             Reason::Resent => Outcome::Repeated,
             Reason::DeadLetter => Outcome::SetAside,
             _ => Outcome::Refused,

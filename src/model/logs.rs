@@ -26,7 +26,7 @@ pub struct Logs {
     pub flags: Vec<u32>,
     /// Severity text as sent.
     pub severity_text: DictColumn,
-    /// Severity number, 0 to 24.
+    /// Severity number, 0 to 24; numbers that nobody knows as they are up to 255, else 0 or 255.
     pub severity_number: Vec<u8>,
     /// Body as text.
     pub body: StrColumn,
@@ -50,6 +50,9 @@ pub struct Logs {
     pub join_source: DictColumn,
     /// Stateless, versioned key of the log's pattern; 0 when not computed.
     pub pattern_key: Vec<u64>,
+    /// Fields as sent that no column can hold, as a JSON object (`severity_number`, `trace_id`,
+    /// `span_id`), or empty.
+    pub original_fields: StrColumn,
 }
 
 /// How a log came to its trace id: not at all, by its own field, found in attributes or body.
@@ -69,7 +72,7 @@ columns! {
         "SpanId", "String", "ZSTD(1)", "span id, own or found, or empty" => SpanIds(&l.span_id);
         "TraceFlags", "UInt8", "ZSTD(1)", "low byte of the flags" => LowByte(&l.flags);
         "SeverityText", "LowCardinality(String)", "ZSTD(1)", "severity as sent" => Dict(&l.severity_text);
-        "SeverityNumber", "UInt8", "ZSTD(1)", "severity number, 0 to 24" => U8(&l.severity_number);
+        "SeverityNumber", "UInt8", "ZSTD(1)", "severity number, 0 to 24 (others as sent, within 0 to 255)" => U8(&l.severity_number);
         "ServiceName", "LowCardinality(String)", "ZSTD(1)", "resource attribute service.name" => DictVia(&l.resource, &c.resources.service_name);
         "Body", "String", "ZSTD(1)", "body as text" => Str(&l.body);
         "ResourceSchemaUrl", "LowCardinality(String)", "ZSTD(1)", "schema URL of the resource" => DictVia(&l.resource, &c.resources.schema_url);
@@ -102,6 +105,7 @@ columns! {
         "JoinKind", "LowCardinality(String)", "ZSTD(1)", "how the record came to its trace id: own, found, or empty" => Names(&l.join, &JOINS);
         "JoinSource", "LowCardinality(String)", "ZSTD(1)", "where a found id stood" => Dict(&l.join_source);
         "PatternKey", "UInt64", "ZSTD(1)", "stateless versioned key of the log's pattern" => U64(&l.pattern_key);
+        "OriginalFields", "String", "ZSTD(1)", "fields as sent that no other column can hold, as JSON, ids as hex: unknown severity_number, malformed trace_id and span_id" => Str(&l.original_fields);
     }
 }
 
@@ -138,6 +142,7 @@ impl Logs {
         self.join.reserve(rows);
         self.join_source.reserve(rows);
         self.pattern_key.reserve(rows);
+        self.original_fields.reserve(rows, 0);
     }
 
     /// Number of finished records.
@@ -174,6 +179,7 @@ impl Logs {
             self.join.len(),
             self.join_source.len(),
             self.pattern_key.len(),
+            self.original_fields.len(),
         ];
         assert!(whole.iter().all(|length| *length == rows), "log columns differ in length: {rows} against {whole:?}");
     }

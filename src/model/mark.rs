@@ -20,8 +20,8 @@ pub const DEBUG: u32 = 1 << 6;
 pub const TRUNCATED: u32 = 1 << 7;
 /// Attributes, events or links above the limit were left out; they are in the dropped counts.
 pub const TRIMMED: u32 = 1 << 8;
-/// Ids were malformed and left out: a log's own (it is kept, unlinked), or those of a span's
-/// link or a point's exemplar.
+/// Ids were malformed and left out: a log's own (it is kept, unlinked), a span's parent (it is kept
+/// as a root), or those of a span's link or a point's exemplar.
 pub const INVALID_IDS: u32 = 1 << 9;
 /// Zipkin's `shared` was sent as false rather than left out.
 pub const SHARED_FALSE: u32 = 1 << 10;
@@ -46,3 +46,6 @@ pub const HAS_MAX: u32 = 1 << 18;
 pub const CLAMPED: u32 = 1 << 19;
 /// The data point had no value.
 pub const NO_VALUE: u32 = 1 << 20;
+/// A span kind, status code or severity has a number that the specification does not know; it stands
+/// in `OriginalFields`.
+pub const UNKNOWN_NUMBER: u32 = 1 << 21;

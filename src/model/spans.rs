@@ -73,6 +73,9 @@ pub struct Spans {
     pub local_endpoint: StrColumn,
     /// Zipkin's remote endpoint as sent (JSON), or empty.
     pub remote_endpoint: StrColumn,
+    /// Fields as sent that no column can hold, as a JSON object (`kind`, `status_code`,
+    /// `parent_span_id`, `links`), or empty.
+    pub original_fields: StrColumn,
 }
 
 /// Events of many spans.
@@ -174,6 +177,7 @@ columns! {
         "ServiceInstance", "LowCardinality(String)", "ZSTD(1)", "service.instance.id, or the pod, host or container that stands for it" => DictVia(&s.resource, &c.resources.service_instance);
         "LocalEndpoint", "String", "ZSTD(1)", "Zipkin's local endpoint as sent" => Str(&s.local_endpoint);
         "RemoteEndpoint", "String", "ZSTD(1)", "Zipkin's remote endpoint as sent" => Str(&s.remote_endpoint);
+        "OriginalFields", "String", "ZSTD(1)", "fields as sent that no other column can hold, as JSON, ids as hex: unknown kind and status_code, malformed parent_span_id and links" => Str(&s.original_fields);
     }
 }
 
@@ -241,6 +245,7 @@ impl Spans {
         self.messaging_destination.reserve(rows);
         self.local_endpoint.reserve(rows, 0);
         self.remote_endpoint.reserve(rows, 0);
+        self.original_fields.reserve(rows, 0);
     }
 
     /// Number of finished spans.
@@ -298,6 +303,7 @@ impl Spans {
             self.messaging_destination.len(),
             self.local_endpoint.len(),
             self.remote_endpoint.len(),
+            self.original_fields.len(),
         ];
         assert!(whole.iter().all(|length| *length == rows), "span columns differ in length: {rows} against {whole:?}");
         assert_eq!(self.events.time.len(), self.events.attributes.len(), "every event has its attributes");
@@ -313,6 +319,7 @@ impl Spans {
             + self.trace_state.heap_bytes()
             + self.local_endpoint.heap_bytes()
             + self.remote_endpoint.heap_bytes()
+            + self.original_fields.heap_bytes()
             + self.len() * 160
             + self.events.time.len() * 24
             + self.links.flags.len() * 48

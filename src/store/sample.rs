@@ -194,6 +194,7 @@ fn span(batch: &mut Batch, chance: &mut Chance) {
     chance.dict(&mut spans.messaging_destination, "topic");
     chance.text(&mut spans.local_endpoint, "local");
     chance.text(&mut spans.remote_endpoint, "remote");
+    chance.text(&mut spans.original_fields, "original");
 }
 
 fn log(batch: &mut Batch, chance: &mut Chance) {
@@ -218,6 +219,7 @@ fn log(batch: &mut Batch, chance: &mut Chance) {
     logs.join.push(chance.below(3) as u8);
     chance.dict(&mut logs.join_source, "source");
     logs.pattern_key.push(chance.number());
+    chance.text(&mut logs.original_fields, "original");
 }
 
 fn metrics(batch: &mut Batch, chance: &mut Chance) {

@@ -10,7 +10,7 @@ use store::questions::{Ask, Bounds, LogMatch, Window};
 use utoipa::ToSchema;
 
 use crate::attributes::{AnyValue, Attributes};
-use crate::shared::{Gathered, Ns, Resource, ResourceKey, Scope, ScopeKey, mark_names, shown_trace_id, some};
+use crate::shared::{Gathered, Ns, Resource, ResourceKey, Scope, ScopeKey, json, mark_names, shown_trace_id, some};
 use crate::time::TimeRange;
 use crate::{View, ViewError, ask, cursor};
 
@@ -63,6 +63,11 @@ pub struct LogLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub original_time_ns: Option<Ns>,
+    /// Fields as sent that the others cannot hold (ids as hex): malformed `trace_id` and `span_id`,
+    /// `severity_number` outside 0 to 255.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub original_fields: Option<serde_json::Value>,
     /// Service name.
     pub service: String,
     /// Severity as sent.
@@ -229,6 +234,7 @@ fn line(row: LogRow, gathered: &mut Gathered, typed: bool) -> LogLine {
         time_ns: row.time_ns.into(),
         observed_time_ns: row.observed_ns.into(),
         original_time_ns: (row.original_ns != 0 || row.marks & mark::NO_TIME != 0).then(|| row.original_ns.into()),
+        original_fields: json(&row.original_fields),
         service: row.service,
         severity: row.severity_text,
         severity_number: row.severity_number,

@@ -168,7 +168,7 @@ pub const STATUSES: [&str; 3] = ["unset", "ok", "error"];
 
 /// The names of the marks of a row.
 pub fn mark_names(marks: u32) -> Vec<&'static str> {
-    const NAMES: [(u32, &str); 16] = [
+    const NAMES: [(u32, &str); 17] = [
         (mark::QUARANTINED, "quarantined"),
         (mark::NO_TIME, "no_time"),
         (mark::NO_DURATION, "no_duration"),
@@ -185,6 +185,7 @@ pub fn mark_names(marks: u32) -> Vec<&'static str> {
         (mark::NO_BODY, "no_body"),
         (mark::NO_RESOURCE, "no_resource"),
         (mark::CLAMPED, "clamped"),
+        (mark::UNKNOWN_NUMBER, "unknown_number"),
     ];
     NAMES.iter().filter(|(bit, _)| marks & bit != 0).map(|(_, name)| *name).collect()
 }

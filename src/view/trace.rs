@@ -120,6 +120,11 @@ pub struct Span {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub original_end_ns: Option<Ns>,
+    /// Fields as sent that the others cannot hold (ids as hex): `kind` and `status_code` where nobody
+    /// knows the number, malformed `parent_span_id` and `links`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub original_fields: Option<serde_json::Value>,
     /// unset, ok or error.
     pub status: &'static str,
     /// Status message.
@@ -566,6 +571,7 @@ impl Found {
             duration_ns: node.duration_ns.into(),
             original_start_ns: (sent_start != node.start_ns as u64).then(|| sent_start.into()),
             original_end_ns: (sent_end != end).then(|| sent_end.into()),
+            original_fields: json(&detail.original_fields),
             status: STATUSES[usize::from(node.status)],
             flags: detail.flags,
             weight: detail.weight,

@@ -267,3 +267,45 @@ fn every_port_speaks_tls() {
         assert_eq!(curl(&[&address.replace("https://", "http://")]), "000", "{address} answered without TLS");
     }
 }
+
+// Scenario: spans with a kind, a status and a parent that nobody can understand, and a log record likewise; then the API is asked.
+// Guarantee: all are kept, the sender is warned, and what was sent is read back.
+#[test]
+fn odd_fields_come_back() {
+    let program = Program::start();
+    let trace = "5b8efff798038103d269b633813fc6aa";
+    let odd =
+        json!({"kind": 99, "status": {"code": 7}, "parentSpanId": "abcd", "links": [{"traceId": "ef", "spanId": ""}]});
+    let answer = program.send_json("traces", &traces(&[span(trace, odd)]));
+    let partial = &answer.json()["partialSuccess"];
+    assert_eq!((answer.status, &partial["rejectedSpans"]), (200, &json!("0")), "{partial}");
+    for reason in ["unknown_number", "parent_unlinked", "link_unlinked"] {
+        assert!(partial["errorMessage"].as_str().unwrap().contains(reason), "{partial}");
+    }
+    let read = program.api(&format!("/traces/{trace}"))["spans"][0].clone();
+    assert_eq!(
+        read["original_fields"],
+        json!({"kind": 99, "status_code": 7, "parent_span_id": "abcd",
+               "links": [{"index": 0, "trace_id": "ef", "span_id": ""}]})
+    );
+    assert_eq!((&read["kind"], &read["parent_span_id"]), (&json!("unspecified"), &Value::Null));
+    assert_eq!(read["marks"], json!(["invalid_ids", "unknown_number"]));
+    let log = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": now_ns().to_string(),
+        "traceId": "abcd", "severityNumber": 999, "body": {"stringValue": "odd"}}]}]}]});
+    assert_eq!(program.send_json("logs", &log).status, 200);
+    let read = program.api("/logs?query=odd")["logs"][0].clone();
+    assert_eq!(read["original_fields"], json!({"severity_number": 999, "trace_id": "abcd", "span_id": ""}));
+}
+
+// Scenario: a start while another program has the reader's port.
+// Guarantee: it ends and names port and key, instead of trying for ever.
+#[test]
+fn taken_reader_port_ends_the_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("storage.embedded.http_port={}", taken.local_addr().unwrap().port());
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["--set", &port, "--set", "storage.embedded.reader_password=x"];
+    let ended = crate::program::command(dir.path(), &arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("(storage.embedded.http_port)"), "{said}");
+}

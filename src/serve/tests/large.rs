@@ -54,6 +54,7 @@ fn wide_trace(count: u64) -> Batch {
         s.messaging_destination.push(b"");
         s.local_endpoint.push(b"");
         s.remote_endpoint.push(b"");
+        s.original_fields.push(b"");
     }
     batch.spans.assert_whole();
     batch

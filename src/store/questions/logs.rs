@@ -98,6 +98,7 @@ pub struct LogRow {
     pub join_kind: String,
     pub join_source: String,
     pub pattern_key: u64,
+    pub original_fields: String,
 }
 
 /// Records of one step and severity.

@@ -100,6 +100,7 @@ pub struct DetailRow {
     pub scope_dropped: u32,
     pub local_endpoint: String,
     pub remote_endpoint: String,
+    pub original_fields: String,
 }
 
 /// Log records of one span and service in a trace.

@@ -41,7 +41,8 @@ SELECT
     ScopeSchemaUrl AS scope_schema_url,
     ScopeDroppedAttributesCount AS scope_dropped,
     LocalEndpoint AS local_endpoint,
-    RemoteEndpoint AS remote_endpoint
+    RemoteEndpoint AS remote_endpoint,
+    OriginalFields AS original_fields
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}

@@ -5,6 +5,7 @@ use model::{Batch, Logs, Reason, Signal, Value, logs, mark};
 
 use super::attributes::{Attributes, NO_ROLE};
 use super::memo::Memo;
+use super::originals::Originals;
 use super::shared::{Home, Sink, cut};
 use super::time;
 use super::traces::{malformed, wrong_id};
@@ -22,6 +23,7 @@ pub(super) struct Records<'a> {
     event_names: Memo<'a, 16>,
     signs: Signs,
     scratch: Vec<u8>,
+    originals: Originals,
 }
 
 #[derive(Default)]
@@ -58,6 +60,7 @@ impl<'a> Records<'a> {
             event_names: Memo::new(),
             signs: Signs::default(),
             scratch: Vec::new(),
+            originals: Originals::default(),
         }
     }
 
@@ -154,6 +157,26 @@ impl<'a> Records<'a> {
         self.logs.join.push(if joined { logs::JOIN_OWN } else { logs::JOIN_NONE });
     }
 
+    #[cold]
+    fn keep_originals(&mut self, home: &mut Home<'a>, record: &mut Fields<'a>, item: &[u8]) -> Result<(), Fault> {
+        self.originals.begin();
+        if !(0..=255).contains(&record.severity) {
+            self.originals.number("severity_number", record.severity);
+            home.count(Reason::UnknownNumber, || format!("severity_number is {}", record.severity));
+        }
+        if record.marks & mark::INVALID_IDS != 0 {
+            self.originals.id("trace_id", record.trace_id);
+            self.originals.id("span_id", record.span_id);
+        }
+        let rows = &mut self.logs;
+        let (text, marks) = self.originals.finish();
+        home.bounds.charge(text.len() as u64, item)?;
+        rows.original_fields.fill_empty(rows.marks.len());
+        rows.original_fields.push(text);
+        record.marks |= marks;
+        Ok(())
+    }
+
     fn close(&mut self, home: &mut Home<'a>, mut record: Fields<'a>, item: &[u8]) -> Result<(), Fault> {
         let (resource, scope) = home.numbers()?;
         record.marks |= home.shared_marks();
@@ -174,6 +197,10 @@ impl<'a> Records<'a> {
         rows.dropped_attributes.push(record.dropped.saturating_add(attributes.dropped));
         let stand = time::place(record.sent, record.observed, &home.bounds);
         record.marks |= stand.marks;
+        if record.marks & mark::INVALID_IDS != 0 || !(0..=255).contains(&record.severity) {
+            self.keep_originals(home, &mut record, item)?;
+        }
+        let rows = &mut self.logs;
         rows.time.push(stand.time);
         rows.original_time.push(stand.original);
         rows.observed.push(record.observed);
@@ -238,7 +265,9 @@ impl<'a> Sink<'a> for Records<'a> {
         self.close(home, record, item)
     }
 
-    fn finish(self, batch: &mut Batch) {
+    fn finish(mut self, batch: &mut Batch) {
+        let rows = self.logs.len();
+        self.logs.original_fields.fill_empty(rows);
         self.logs.assert_whole();
         batch.logs = self.logs;
     }

@@ -7,6 +7,7 @@ mod json_text;
 mod logs;
 mod memo;
 mod metrics;
+mod originals;
 mod path;
 mod points;
 mod resource;

@@ -5,6 +5,7 @@ use model::{Batch, Reason, Signal, Spans, mark};
 
 use super::attributes::{Attributes, Found, NO_ROLE};
 use super::memo::Memo;
+use super::originals::Originals;
 use super::shared::{Home, Sink, cut};
 use super::time;
 use super::weight::weight;
@@ -56,6 +57,7 @@ pub(super) struct Traces<'a> {
     db_systems: Memo<'a, 4>,
     destinations: Memo<'a, 4>,
     peers: Memo<'a, 16>,
+    originals: Originals,
 }
 
 /// The plain fields of a span while it is read: the last occurrence wins.
@@ -66,11 +68,11 @@ struct Fields<'a> {
     parent_span_id: &'a [u8],
     trace_state: &'a [u8],
     name: &'a [u8],
-    kind: u64,
+    kind: i32,
     start: u64,
     end: u64,
     flags: u32,
-    status: u64,
+    status: i32,
     status_message: &'a [u8],
     dropped_attributes: u32,
     dropped_events: u32,
@@ -96,11 +98,13 @@ impl<'a> Traces<'a> {
             db_systems: Memo::new(),
             destinations: Memo::new(),
             peers: Memo::new(),
+            originals: Originals::default(),
         }
     }
 
     fn read(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<Fields<'a>, Fault> {
         let mut span = Fields::default();
+        self.originals.begin();
         let mut cursor = Cursor::new(item);
         while !cursor.is_empty() {
             match cursor.key()? {
@@ -109,7 +113,7 @@ impl<'a> Traces<'a> {
                 0x1a => span.trace_state = cursor.text()?,
                 0x22 => span.parent_span_id = cursor.bytes()?,
                 0x2a => span.name = cursor.text()?,
-                0x30 => span.kind = cursor.varint()?,
+                0x30 => span.kind = cursor.varint()? as i32,
                 0x39 => span.start = cursor.fixed64()?,
                 0x41 => span.end = cursor.fixed64()?,
                 0x4a => self.attributes.push(&mut self.spans.attributes, cursor.bytes()?, &mut home.bounds)?,
@@ -185,7 +189,10 @@ impl<'a> Traces<'a> {
         span.links += 1;
         home.bounds.charge(LINK_ROW_BYTES, link)?;
         home.bounds.charge_pairs(rows.attributes.open_pairs(), link)?;
-        span.link_ids_malformed |= malformed(trace_id, 16) || malformed(span_id, 8);
+        if malformed(trace_id, 16) || malformed(span_id, 8) {
+            span.link_ids_malformed = true;
+            self.originals.link(span.links - 1, trace_id, span_id);
+        }
         rows.trace_id.push(trace_id.try_into().unwrap_or_default());
         rows.span_id.push(span_id.try_into().unwrap_or_default());
         rows.trace_state.push(cut(trace_state, &home.bounds, &mut span.marks));
@@ -212,8 +219,8 @@ impl<'a> Traces<'a> {
         rows.weight.push(if span.trace_state.is_empty() { 1.0 } else { weight(span.trace_state) });
         rows.trace_state.push(cut(span.trace_state, &home.bounds, &mut span.marks));
         self.names.push(&mut rows.name, cut(span.name, &home.bounds, &mut span.marks));
-        rows.kind.push(if span.kind <= 5 { span.kind as u8 } else { 0 });
-        rows.status.push(if span.status <= 2 { span.status as u8 } else { 0 });
+        rows.kind.push(known(span.kind, 5));
+        rows.status.push(known(span.status, 2));
         let message = proto::cut(span.status_message, home.bounds.limits.attribute_value_bytes_max);
         span.marks |= if message.len() < span.status_message.len() { mark::TRUNCATED } else { 0 };
         rows.status_message.push(message);
@@ -228,6 +235,10 @@ impl<'a> Traces<'a> {
         rows.dropped_links.push(span.dropped_links.saturating_add(span.links_over));
         self.promote();
         self.place(home, &mut span);
+        let is_unknown = !(0..=5).contains(&span.kind) | !(0..=2).contains(&span.status);
+        if is_unknown || span.link_ids_malformed || malformed(span.parent_span_id, 8) {
+            self.keep_originals(home, &mut span, item)?;
+        }
         if span.marks != 0 || span.events_over | span.links_over != 0 || span.link_ids_malformed {
             self.account(home, &mut span);
         }
@@ -265,6 +276,35 @@ impl<'a> Traces<'a> {
     }
 
     #[cold]
+    fn keep_originals(&mut self, home: &mut Home<'a>, span: &mut Fields<'a>, item: &[u8]) -> Result<(), Fault> {
+        let is_known = [span.kind == i32::from(known(span.kind, 5)), span.status == i32::from(known(span.status, 2))];
+        if !is_known[0] {
+            self.originals.number("kind", span.kind);
+        }
+        if !is_known[1] {
+            self.originals.number("status_code", span.status);
+        }
+        if is_known != [true; 2] {
+            home.count(Reason::UnknownNumber, || format!("kind {}, status code {}", span.kind, span.status));
+        }
+        if malformed(span.parent_span_id, 8) {
+            span.marks |= mark::INVALID_IDS;
+            self.originals.id("parent_span_id", span.parent_span_id);
+            home.count(Reason::ParentUnlinked, || wrong_id("parent_span_id", span.parent_span_id));
+        }
+        if span.link_ids_malformed {
+            span.marks |= mark::INVALID_IDS;
+        }
+        let rows = &mut self.spans;
+        let (text, marks) = self.originals.finish();
+        home.bounds.charge(text.len() as u64, item)?;
+        rows.original_fields.fill_empty(rows.marks.len());
+        rows.original_fields.push(text);
+        span.marks |= marks;
+        Ok(())
+    }
+
+    #[cold]
     fn account(&mut self, home: &mut Home<'a>, span: &mut Fields<'a>) {
         if span.marks & mark::QUARANTINED != 0 {
             home.count(Reason::TimeQuarantined, || format!("start_time_unix_nano is {}", span.start));
@@ -282,7 +322,6 @@ impl<'a> Traces<'a> {
             home.count(Reason::LinksDropped, || format!("{} links above the limit", span.links_over));
         }
         if span.link_ids_malformed {
-            span.marks |= mark::INVALID_IDS;
             home.count(Reason::LinkUnlinked, || "the ids of a link are of the wrong length".to_owned());
         }
         if span.events_over | span.links_over != 0 {
@@ -315,6 +354,7 @@ impl<'a> Sink<'a> for Traces<'a> {
         let rows = self.spans.len();
         self.spans.local_endpoint.fill_empty(rows);
         self.spans.remote_endpoint.fill_empty(rows);
+        self.spans.original_fields.fill_empty(rows);
         self.spans.assert_whole();
         batch.spans = self.spans;
     }
@@ -338,9 +378,6 @@ impl Ids {
         if span_id == [0; 8] {
             return Err((Reason::InvalidSpanId, "span_id", span.span_id));
         }
-        if malformed(span.parent_span_id, 8) {
-            return Err((Reason::InvalidSpanId, "parent_span_id", span.parent_span_id));
-        }
         Ok(Ids { trace_id, span_id, parent_span_id })
     }
 }
@@ -356,6 +393,12 @@ pub(super) fn wrong_id(field: &str, id: &[u8]) -> String {
     }
 }
 
+/// The number of an enumeration that ends at `last`; 0 stands for those it does not have.
+#[inline]
+fn known(number: i32, last: u8) -> u8 {
+    u8::try_from(number).ok().filter(|number| *number <= last).unwrap_or(0)
+}
+
 /// Whether an optional id is neither absent nor of its own width.
 pub(super) fn malformed(id: &[u8], width: usize) -> bool {
     !id.is_empty() && id.len() != width
@@ -366,7 +409,7 @@ fn status<'a>(span: &mut Fields<'a>, status: &'a [u8]) -> Result<(), Fault> {
     while !cursor.is_empty() {
         match cursor.key()? {
             0x12 => span.status_message = cursor.text()?,
-            0x18 => span.status = cursor.varint()?,
+            0x18 => span.status = cursor.varint()? as i32,
             key => cursor.skip_unknown(key, STATUS)?,
         }
     }

@@ -161,6 +161,7 @@ impl Columns {
                 }
             });
         }
+        self.batch.spans.original_fields.push(b"");
     }
 
     fn promoted(&mut self, span: &ZipkinSpan<'_>, marks: &mut u32) {

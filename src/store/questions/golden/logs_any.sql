@@ -41,7 +41,8 @@ SELECT
     ScopeDroppedAttributesCount AS scope_dropped,
     toString(JoinKind) AS join_kind,
     toString(JoinSource) AS join_source,
-    PatternKey AS pattern_key
+    PatternKey AS pattern_key,
+    OriginalFields AS original_fields
 FROM otel_logs
 WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})

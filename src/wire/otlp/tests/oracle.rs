@@ -68,6 +68,20 @@ fn id(bytes: &[u8]) -> Vec<u8> {
     if bytes.iter().all(|byte| *byte == 0) { Vec::new() } else { bytes.to_vec() }
 }
 
+fn originals(text: &[u8]) -> serde_json::Value {
+    if text.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(text).unwrap() }
+}
+
+// An id as sent: aside where it is malformed.
+fn sent_id(aside: &serde_json::Value, stored: &[u8]) -> Vec<u8> {
+    let Some(hex) = aside.as_str() else { return id(stored) };
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+fn sent_number(aside: &serde_json::Value, stored: u8) -> i32 {
+    aside.as_i64().map_or(stored.into(), |number| number as i32)
+}
+
 fn row<T>(batch: &Batch, resource: u32, scope: u32, item: T) -> Row<T> {
     let (resource, scope) = (resource as usize, scope as usize);
     let (resources, scopes) = (&batch.resources, &batch.scopes);
@@ -110,58 +124,72 @@ fn elements(ends: &[u32], row: usize) -> std::ops::Range<usize> {
 
 pub(super) fn read_spans(batch: &Batch) -> Vec<Row<Span>> {
     let s = &batch.spans;
-    let span = |at: usize| Span {
-        trace_id: s.trace_id[at].to_vec(),
-        span_id: s.span_id[at].to_vec(),
-        trace_state: text(s.trace_state.get(at)),
-        parent_span_id: id(&s.parent_span_id[at]),
-        flags: s.flags[at],
-        name: text(s.name.get(at)),
-        kind: s.kind[at].into(),
-        start_time_unix_nano: s.sent_start(at),
-        end_time_unix_nano: s.sent_end(at),
-        attributes: attributes(&s.attributes, &s.attribute_types, at),
-        dropped_attributes_count: s.dropped_attributes[at],
-        events: elements(&s.events.ends, at)
-            .map(|at| span::Event {
-                time_unix_nano: s.events.time[at] as u64,
-                name: text(s.events.name.get(at)),
-                attributes: attributes(&s.events.attributes, &s.events.attribute_types, at),
-                dropped_attributes_count: s.events.dropped_attributes[at],
-            })
-            .collect(),
-        dropped_events_count: s.dropped_events[at],
-        links: elements(&s.links.ends, at)
-            .map(|at| span::Link {
-                trace_id: id(&s.links.trace_id[at]),
-                span_id: id(&s.links.span_id[at]),
-                trace_state: text(s.links.trace_state.get(at)),
-                attributes: attributes(&s.links.attributes, &s.links.attribute_types, at),
-                dropped_attributes_count: s.links.dropped_attributes[at],
-                flags: s.links.flags[at],
-            })
-            .collect(),
-        dropped_links_count: s.dropped_links[at],
-        status: Some(Status { message: text(s.status_message.get(at)), code: s.status[at].into() }),
+    let span = |at: usize| {
+        let aside = originals(s.original_fields.get(at));
+        let first_link = elements(&s.links.ends, at).start;
+        let link_aside = |link: usize| {
+            let links = aside["links"].as_array().into_iter().flatten();
+            links.cloned().find(|aside| aside["index"] == link - first_link).unwrap_or_default()
+        };
+        Span {
+            trace_id: s.trace_id[at].to_vec(),
+            span_id: s.span_id[at].to_vec(),
+            trace_state: text(s.trace_state.get(at)),
+            parent_span_id: sent_id(&aside["parent_span_id"], &s.parent_span_id[at]),
+            flags: s.flags[at],
+            name: text(s.name.get(at)),
+            kind: sent_number(&aside["kind"], s.kind[at]),
+            start_time_unix_nano: s.sent_start(at),
+            end_time_unix_nano: s.sent_end(at),
+            attributes: attributes(&s.attributes, &s.attribute_types, at),
+            dropped_attributes_count: s.dropped_attributes[at],
+            events: elements(&s.events.ends, at)
+                .map(|at| span::Event {
+                    time_unix_nano: s.events.time[at] as u64,
+                    name: text(s.events.name.get(at)),
+                    attributes: attributes(&s.events.attributes, &s.events.attribute_types, at),
+                    dropped_attributes_count: s.events.dropped_attributes[at],
+                })
+                .collect(),
+            dropped_events_count: s.dropped_events[at],
+            links: elements(&s.links.ends, at)
+                .map(|at| span::Link {
+                    trace_id: sent_id(&link_aside(at)["trace_id"], &s.links.trace_id[at]),
+                    span_id: sent_id(&link_aside(at)["span_id"], &s.links.span_id[at]),
+                    trace_state: text(s.links.trace_state.get(at)),
+                    attributes: attributes(&s.links.attributes, &s.links.attribute_types, at),
+                    dropped_attributes_count: s.links.dropped_attributes[at],
+                    flags: s.links.flags[at],
+                })
+                .collect(),
+            dropped_links_count: s.dropped_links[at],
+            status: Some(Status {
+                message: text(s.status_message.get(at)),
+                code: sent_number(&aside["status_code"], s.status[at]),
+            }),
+        }
     };
     (0..s.len()).map(|at| row(batch, s.resource[at], s.scope[at], span(at))).collect()
 }
 
 pub(super) fn read_logs(batch: &Batch) -> Vec<Row<LogRecord>> {
     let l = &batch.logs;
-    let record = |at: usize| LogRecord {
-        time_unix_nano: l.sent_time(at),
-        observed_time_unix_nano: l.observed[at],
-        severity_number: l.severity_number[at].into(),
-        severity_text: text(l.severity_text.get(at)),
-        body: (l.marks[at] & mark::NO_BODY == 0)
-            .then(|| any_value(Types::new(l.body_type.get(at)).value(&text(l.body.get(at))))),
-        attributes: attributes(&l.attributes, &l.attribute_types, at),
-        dropped_attributes_count: l.dropped_attributes[at],
-        flags: l.flags[at],
-        trace_id: id(&l.trace_id[at]),
-        span_id: id(&l.span_id[at]),
-        event_name: text(l.event_name.get(at)),
+    let record = |at: usize| {
+        let aside = originals(l.original_fields.get(at));
+        LogRecord {
+            time_unix_nano: l.sent_time(at),
+            observed_time_unix_nano: l.observed[at],
+            severity_number: sent_number(&aside["severity_number"], l.severity_number[at]),
+            severity_text: text(l.severity_text.get(at)),
+            body: (l.marks[at] & mark::NO_BODY == 0)
+                .then(|| any_value(Types::new(l.body_type.get(at)).value(&text(l.body.get(at))))),
+            attributes: attributes(&l.attributes, &l.attribute_types, at),
+            dropped_attributes_count: l.dropped_attributes[at],
+            flags: l.flags[at],
+            trace_id: sent_id(&aside["trace_id"], &l.trace_id[at]),
+            span_id: sent_id(&aside["span_id"], &l.span_id[at]),
+            event_name: text(l.event_name.get(at)),
+        }
     };
     (0..l.len()).map(|at| row(batch, l.resource[at], l.scope[at], record(at))).collect()
 }
@@ -322,8 +350,13 @@ fn expect_home(resource: &Option<Resource>, scope: &Option<InstrumentationScope>
     (resource, scope)
 }
 
+fn malformed(id: &[u8], width: usize) -> bool {
+    !id.is_empty() && id.len() != width
+}
+
+// An id of zeros is none.
 fn expect_id(id: &mut Vec<u8>, width: usize) {
-    if id.len() != width || id.iter().all(|byte| *byte == 0) {
+    if !malformed(id, width) && id.iter().all(|byte| *byte == 0) {
         id.clear();
     }
 }
@@ -335,22 +368,21 @@ pub(super) fn expect_spans(request: &ExportTraceServiceRequest) -> (Vec<Row<Span
         for scope_group in &group.scope_spans {
             for span in &scope_group.spans {
                 let valid = |id: &[u8], width| id.len() == width && id.iter().any(|byte| *byte != 0);
-                let parent = matches!(span.parent_span_id.len(), 0 | 8);
-                if !valid(&span.trace_id, 16) || !valid(&span.span_id, 8) || !parent {
+                if !valid(&span.trace_id, 16) || !valid(&span.span_id, 8) {
                     refused += 1;
                     continue;
                 }
                 let mut item = span.clone();
                 expect_id(&mut item.parent_span_id, 8);
-                item.kind = if (0..=5).contains(&item.kind) { item.kind } else { 0 };
-                let status = item.status.get_or_insert_default();
-                status.code = if (0..=2).contains(&status.code) { status.code } else { 0 };
+                item.status.get_or_insert_default();
                 expect_pairs(&mut item.attributes);
                 item.events.iter_mut().for_each(|event| expect_pairs(&mut event.attributes));
                 for link in &mut item.links {
                     expect_pairs(&mut link.attributes);
-                    expect_id(&mut link.trace_id, 16);
-                    expect_id(&mut link.span_id, 8);
+                    if !malformed(&link.trace_id, 16) && !malformed(&link.span_id, 8) {
+                        expect_id(&mut link.trace_id, 16);
+                        expect_id(&mut link.span_id, 8);
+                    }
                 }
                 let (resource, scope) = expect_home(&group.resource, &scope_group.scope);
                 rows.push(Row {
@@ -373,13 +405,10 @@ pub(super) fn expect_logs(request: &ExportLogsServiceRequest) -> Vec<Row<LogReco
         for scope_group in &group.scope_logs {
             for record in &scope_group.log_records {
                 let mut item = record.clone();
-                if !matches!(item.trace_id.len(), 0 | 16) || !matches!(item.span_id.len(), 0 | 8) {
-                    item.trace_id.clear();
-                    item.span_id.clear();
+                if !malformed(&item.trace_id, 16) && !malformed(&item.span_id, 8) {
+                    expect_id(&mut item.trace_id, 16);
+                    expect_id(&mut item.span_id, 8);
                 }
-                expect_id(&mut item.trace_id, 16);
-                expect_id(&mut item.span_id, 8);
-                item.severity_number = item.severity_number.clamp(0, 255);
                 expect_pairs(&mut item.attributes);
                 if let Some(body) = &mut item.body {
                     expect_value(body);
@@ -401,8 +430,13 @@ pub(super) fn expect_logs(request: &ExportLogsServiceRequest) -> Vec<Row<LogReco
 fn expect_exemplars(exemplars: &mut [Exemplar]) {
     for exemplar in exemplars {
         expect_pairs(&mut exemplar.filtered_attributes);
-        expect_id(&mut exemplar.trace_id, 16);
-        expect_id(&mut exemplar.span_id, 8);
+        // Malformed ones of exemplars are not kept.
+        for (id, width) in [(&mut exemplar.trace_id, 16), (&mut exemplar.span_id, 8)] {
+            if malformed(id, width) {
+                id.clear();
+            }
+            expect_id(id, width);
+        }
     }
 }
 
