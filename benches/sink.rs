@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use clap::Parser;
 use http_body_util::BodyExt as _;
@@ -57,5 +58,5 @@ async fn swallow(State(counts): State<Arc<Counts>>, request: Request) -> Respons
         counts.inserts.fetch_add(1, Ordering::Relaxed);
         counts.bytes.fetch_add(length, Ordering::Relaxed);
     }
-    (axum::http::StatusCode::OK, Body::empty()).into_response()
+    (StatusCode::OK, Body::empty()).into_response()
 }

@@ -68,7 +68,7 @@ fn main() {
         done += request.items;
         for (lane, ranges) in store::lanes(&decoded.batch) {
             let at = open.iter().position(|(key, _)| *key == lane).unwrap_or_else(|| {
-                open.push((lane.clone(), Block::new(lane.table)));
+                open.push((lane, Block::new(lane.table)));
                 open.len() - 1
             });
             ranges.into_iter().for_each(|rows| open[at].1.append(&decoded.batch, rows));

@@ -38,10 +38,13 @@ pub(crate) struct Books {
     state: Mutex<State>,
 }
 
+/// Tenant, sender, signal and reason of an entry.
+type Cause = (Arc<str>, Arc<str>, Signal, Reason);
+
 #[derive(Default)]
 struct State {
     totals: Totals,
-    entries: BTreeMap<(Arc<str>, Arc<str>, Signal, Reason), (u64, String)>,
+    entries: BTreeMap<Cause, (u64, String)>,
 }
 
 impl Books {

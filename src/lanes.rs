@@ -247,7 +247,7 @@ impl Lanes {
         let mut start = rows.start;
         while start < rows.end {
             let now = Instant::now();
-            let open = self.open.entry(lane.clone()).or_insert_with(|| Open {
+            let open = self.open.entry(*lane).or_insert_with(|| Open {
                 block: Block::new(lane.table),
                 from: (lsn, start),
                 to: (lsn, start),
@@ -284,7 +284,7 @@ impl Lanes {
             .open
             .iter()
             .filter(|(lane, open)| now - open.opened >= self.bounds.linger && !self.waiting.contains_key(lane))
-            .map(|(lane, open)| (open.used, lane.clone()))
+            .map(|(lane, open)| (open.used, *lane))
             .collect();
         if due.len() > HOT_LANES {
             due.sort_by_key(|(used, _)| std::cmp::Reverse(*used));

@@ -9,9 +9,12 @@ use journal::{Lsn, Seal};
 /// A row: frame and number within the frame (per table).
 pub(crate) type Point = (Lsn, u32);
 
+/// Closed ranges of rows by lane: number of the table and partition.
+pub(crate) type ByLane = HashMap<(u8, Box<str>), Vec<(Point, Point)>>;
+
 /// The sealed ranges of every lane.
 #[derive(Debug, Default)]
-pub(crate) struct Coverage(HashMap<(u8, Box<str>), Vec<(Point, Point)>>);
+pub(crate) struct Coverage(ByLane);
 
 impl Coverage {
     /// Adds a seal's range.
@@ -72,6 +75,7 @@ fn without(range: Range<u32>, cut: Range<u32>) -> Vec<Range<u32>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // One range of rows is what is meant.
 mod tests {
     use super::*;
 

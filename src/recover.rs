@@ -16,7 +16,7 @@ use crate::books::{self, Books};
 use crate::decode;
 use crate::deliver::SETTLE;
 use crate::lanes::{Parcel, Payload};
-use crate::ranges::{Coverage, Point, remainder};
+use crate::ranges::{ByLane, Coverage, remainder};
 use crate::waterline::Waterline;
 
 /// Batches that are looked up with one question.
@@ -40,7 +40,7 @@ pub(crate) struct Plan {
 /// Draws up the plan.
 pub(crate) fn plan(recovery: &Recovery) -> Plan {
     let mut coverage = Coverage::default();
-    let mut newer: HashMap<(u8, Box<str>), Vec<(Point, Point)>> = HashMap::new();
+    let mut newer = ByLane::new();
     let (mut unsettled, mut confirmed) = (Vec::new(), Vec::new());
     // Newest first: what a newer seal took over, an older one no longer answers for.
     for (seal, fate) in recovery.seals.iter().rev() {

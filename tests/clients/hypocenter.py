@@ -102,20 +102,22 @@ def span_of(answer):
     """A span of `/traces/{id}?typed=true` as the message that was sent (without its trace id)."""
     start = int(answer.get("original_start_ns", answer["start_ns"]))
     end = int(answer["original_end_ns"]) if "original_end_ns" in answer else start + int(answer["duration_ns"])
+    odd = answer.get("original_fields", {})
+    odd_links = {link["index"]: link for link in odd.get("links", [])}
     span = trace_pb2.Span(
         span_id=bytes.fromhex(answer["span_id"]),
-        parent_span_id=bytes.fromhex(answer["parent_span_id"] or ""),
+        parent_span_id=bytes.fromhex(odd.get("parent_span_id", answer["parent_span_id"] or "")),
         trace_state=answer["trace_state"],
         flags=answer["flags"],
         name=answer["name"],
-        kind=KINDS.index(answer["kind"]),
+        kind=odd.get("kind", KINDS.index(answer["kind"])),
         start_time_unix_nano=start,
         end_time_unix_nano=end,
         attributes=pairs(answer["attributes"]),
         dropped_attributes_count=answer["dropped_attributes_count"],
         dropped_events_count=answer["dropped_events_count"],
         dropped_links_count=answer["dropped_links_count"],
-        status=trace_pb2.Status(code=STATUSES.index(answer["status"]), message=answer["status_message"]),
+        status=trace_pb2.Status(code=odd.get("status_code", STATUSES.index(answer["status"])), message=answer["status_message"]),
     )
     for event in answer["events"]:
         span.events.add(
@@ -124,7 +126,8 @@ def span_of(answer):
             attributes=pairs(event["attributes"]),
             dropped_attributes_count=event["dropped_attributes_count"],
         )
-    for link in answer["links"]:
+    for index, link in enumerate(answer["links"]):
+        link.update(odd_links.get(index, {}))
         span.links.add(
             trace_id=bytes.fromhex(link["trace_id"]),
             span_id=bytes.fromhex(link["span_id"]),
@@ -139,17 +142,18 @@ def span_of(answer):
 def log_of(answer):
     """A log record of `/logs?typed=true` as the message that was sent."""
     sent = int(answer.get("original_time_ns", answer["time_ns"]))
+    odd = answer.get("original_fields", {})
     own = answer["join"] in (None, "own")
     record = logs_pb2.LogRecord(
         time_unix_nano=sent,
         observed_time_unix_nano=int(answer["observed_time_ns"]),
-        severity_number=answer["severity_number"],
+        severity_number=odd.get("severity_number", answer["severity_number"]),
         severity_text=answer["severity"],
         attributes=pairs(answer["attributes"]),
         dropped_attributes_count=answer["dropped_attributes_count"],
         flags=answer["flags"],
-        trace_id=bytes.fromhex(answer["trace_id"] or "") if own else b"",
-        span_id=bytes.fromhex(answer["span_id"] or "") if own else b"",
+        trace_id=bytes.fromhex(odd.get("trace_id", (answer["trace_id"] or "") if own else "")),
+        span_id=bytes.fromhex(odd.get("span_id", (answer["span_id"] or "") if own else "")),
         event_name=answer.get("event_name") or "",
     )
     if "no_body" not in answer.get("marks", []):

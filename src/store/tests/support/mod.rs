@@ -25,7 +25,9 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.supervisor = None;
         // Tests run inside a runtime of their own, where this one may not be waited for.
-        self.runtime.take().map(tokio::runtime::Runtime::shutdown_background);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

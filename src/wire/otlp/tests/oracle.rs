@@ -128,8 +128,8 @@ pub(super) fn read_spans(batch: &Batch) -> Vec<Row<Span>> {
         let aside = originals(s.original_fields.get(at));
         let first_link = elements(&s.links.ends, at).start;
         let link_aside = |link: usize| {
-            let links = aside["links"].as_array().into_iter().flatten();
-            links.cloned().find(|aside| aside["index"] == link - first_link).unwrap_or_default()
+            let mut links = aside["links"].as_array().into_iter().flatten();
+            links.find(|aside| aside["index"] == link - first_link).cloned().unwrap_or_default()
         };
         Span {
             trace_id: s.trace_id[at].to_vec(),
