@@ -65,6 +65,11 @@ impl Failure {
         Error::new(Code::NotFound, format!("there is no {shown}; /api/openapi.json lists what there is")).into()
     }
 
+    /// A sender that was pointed at this port by mistake.
+    pub(crate) fn another_port(path: &str, receiver: &str) -> Failure {
+        Error::new(Code::NotFound, format!("{path} is not received here: {receiver} has a port of its own")).into()
+    }
+
     /// The path exists, the method does not.
     pub(crate) fn no_such_method(method: &http::Method) -> Failure {
         let error = Error::invalid(format!("the method {method} is not for this path"));

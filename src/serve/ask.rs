@@ -7,11 +7,13 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::Uri;
+use serde::Serialize;
+use utoipa::ToSchema;
 use view::ledger::{LedgerAnswer, LedgerQuestion};
 use view::logs::{HistogramAnswer, LogsAnswer, LogsQuestion};
 use view::query;
 use view::services::{OperationsAnswer, ServicesAnswer};
-use view::trace::{TraceAnswer, TraceQuestion, log_ids};
+use view::trace::{TraceAnswer, TraceColumnsAnswer, TraceQuestion, log_ids};
 use view::traces::{TracesAnswer, TracesQuestion};
 use view::{LogMatch, SpanMatch, TraceMatch};
 
@@ -29,7 +31,8 @@ const LOG_FILTER: [&str; 8] = ["from", "to", "query", "service", "severity", "tr
     ("from" = Option<String>, Query, description = "RFC 3339, epoch in s/ms/µs/ns, or relative (now-1h); inclusive"),
     ("to" = Option<String>, Query, description = "The same; exclusive"),
     ("limit" = Option<u32>, Query, description = "Most services; all when absent")),
-    responses((status = 200, body = ServicesAnswer), (status = "default", body = ErrorAnswer)))]
+    responses((status = 200, description = "The services, by name", body = ServicesAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn services(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
     let params = Params::read(&uri, &["from", "to", "limit"], &[])?;
     let (range, limit) = (params.range()?, params.count("limit")?);
@@ -46,7 +49,8 @@ pub(crate) async fn services(State(app): State<Arc<App>>, Extension(caller): Ext
     ("from" = Option<String>, Query, description = "Start of the range; inclusive"),
     ("to" = Option<String>, Query, description = "End of the range; exclusive"),
     ("limit" = Option<u32>, Query, description = "Most operations; all when absent")),
-    responses((status = 200, body = OperationsAnswer), (status = "default", body = ErrorAnswer)))]
+    responses((status = 200, description = "The operations, by name and kind", body = OperationsAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn operations(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -77,7 +81,8 @@ pub(crate) async fn operations(
     ("attr" = Option<Vec<String>>, Query, description = "key=value of a span or resource attribute; may be repeated"),
     ("limit" = Option<u32>, Query, description = "Traces per page; 20 when absent"),
     ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
-    responses((status = 200, body = TracesAnswer), (status = "default", body = ErrorAnswer)))]
+    responses((status = 200, description = "The traces, newest first", body = TracesAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn traces(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
     let known = ["from", "to", "service", "operation", "status", "min_duration", "max_duration", "limit", "cursor"];
     let params = Params::read(&uri, &known, &["attr"])?;
@@ -106,6 +111,18 @@ pub(crate) async fn traces(State(app): State<Arc<App>>, Extension(caller): Exten
     Ok(json(&app.view.traces(&caller.tenant, question, app.status.now_ns()).await?))
 }
 
+/// One trace, or with `format=columns` its tree as arrays.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum OneTrace {
+    /// Plain.
+    #[schema(title = "trace")]
+    Trace(TraceAnswer),
+    /// `format=columns`.
+    #[schema(title = "columns")]
+    Columns(TraceColumnsAnswer),
+}
+
 /// One trace with its logs, found by its id alone.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}", tag = "traces", params(
     ("trace_id" = String, Path, description = "32 or 16 hex digits, either case"),
@@ -117,7 +134,8 @@ pub(crate) async fn traces(State(app): State<Arc<App>>, Extension(caller): Exten
     ("logs_cursor" = Option<String>, Query, description = "logs_next_cursor of the page before"),
     ("typed" = Option<bool>, Query, description = "true: attributes and bodies as OTLP AnyValues"),
     ("format" = Option<String>, Query, description = "columns: the whole tree as arrays (TraceColumnsAnswer), without what spans carry")),
-    responses((status = 200, body = TraceAnswer), (status = "default", body = ErrorAnswer)))]
+    responses((status = 200, description = "The trace: spans depth first, logs in time order (with format=columns as arrays)", body = OneTrace),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn trace(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -128,7 +146,9 @@ pub(crate) async fn trace(
     let params = Params::read(&uri, &known, &[])?;
     match params.text("format") {
         None | Some("json") => {}
-        Some("columns") => return json_aside(app.view.trace_columns(&caller.tenant, &trace_id).await?).await,
+        Some("columns") => {
+            return json_aside(OneTrace::Columns(app.view.trace_columns(&caller.tenant, &trace_id).await?)).await;
+        }
         Some(other) => return Err(wrong("format", other, "columns or absent")),
     }
     let question = TraceQuestion {
@@ -140,7 +160,7 @@ pub(crate) async fn trace(
         logs_cursor: params.owned("logs_cursor"),
         typed: params.flag("typed")?.unwrap_or(false),
     };
-    json_aside(app.view.trace(&caller.tenant, &trace_id, question, app.status.now_ns()).await?).await
+    json_aside(OneTrace::Trace(app.view.trace(&caller.tenant, &trace_id, question, app.status.now_ns()).await?)).await
 }
 
 /// Log records in a range.
@@ -157,7 +177,8 @@ pub(crate) async fn trace(
     ("order" = Option<String>, Query, description = "newest (first; the default) or oldest"),
     ("limit" = Option<u32>, Query, description = "Records per page; 100 when absent"),
     ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
-    responses((status = 200, body = LogsAnswer), (status = "default", body = ErrorAnswer)))]
+    responses((status = 200, description = "The records, in the order asked for", body = LogsAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn logs(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
     let params = Params::read(&uri, &[&LOG_FILTER[..], &["typed", "order", "limit", "cursor"]].concat(), &[])?;
     let oldest_first = match params.text("order") {
@@ -187,7 +208,8 @@ pub(crate) async fn logs(State(app): State<Arc<App>>, Extension(caller): Extensi
     ("span_id" = Option<String>, Query, description = "16 hex digits"),
     ("pattern_id" = Option<String>, Query, description = "16 hex digits"),
     ("step" = Option<String>, Query, description = "Width of a bucket, such as 30s; auto or absent: a round one")),
-    responses((status = 200, body = HistogramAnswer), (status = "default", body = ErrorAnswer)))]
+    responses((status = 200, description = "Counts per step and level", body = HistogramAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn histogram(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
     let params = Params::read(&uri, &[&LOG_FILTER[..], &["step"]].concat(), &[])?;
     let step_ns = if params.text("step") == Some("auto") { None } else { params.duration_ns("step")? };
@@ -203,7 +225,8 @@ pub(crate) async fn histogram(State(app): State<Arc<App>>, Extension(caller): Ex
     ("reason" = Option<String>, Query, description = "Reason code"),
     ("limit" = Option<u32>, Query, description = "Entries per page; 1,000 when absent"),
     ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
-    responses((status = 200, body = LedgerAnswer), (status = "default", body = ErrorAnswer)))]
+    responses((status = 200, description = "The entries, newest first", body = LedgerAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn ledger(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
     let params = Params::read(&uri, &["from", "to", "sender", "reason", "limit", "cursor"], &[])?;
     let question = LedgerQuestion {

@@ -42,7 +42,8 @@ pub(crate) struct HealthAnswer {
 
 /// How ingest is doing: items accepted, stored, refused; the journal; the store.
 #[utoipa::path(get, path = "/api/v1/ingest", tag = "ingest", responses(
-    (status = 200, body = IngestAnswer), (status = "default", body = ErrorAnswer)))]
+    (status = 200, description = "Counters, journal, store, addresses", body = IngestAnswer),
+    (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn ingest(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Failure> {
     Params::read(&uri, &[], &[])?;
     Ok(json(&app.status.ingest()))
@@ -51,7 +52,8 @@ pub(crate) async fn ingest(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
 /// Waits until everything accepted before the call is stored.
 #[utoipa::path(post, path = "/api/v1/flush", tag = "ingest",
     params(("timeout" = Option<String>, Query, description = "Longest wait, such as 30s; 60s when absent")),
-    responses((status = 200, body = FlushAnswer), (status = "default", body = ErrorAnswer)))]
+    responses((status = 200, description = "Everything is stored", body = FlushAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn flush(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Failure> {
     let params = Params::read(&uri, &["timeout"], &[])?;
     let timeout = params.duration_ns("timeout")?.map_or(FLUSH_TIMEOUT, Duration::from_nanos).min(FLUSH_TIMEOUT_MAX);
@@ -62,13 +64,16 @@ pub(crate) async fn flush(State(app): State<Arc<App>>, uri: Uri) -> Result<Respo
 }
 
 /// Whether the process lives.
-#[utoipa::path(get, path = "/health", tag = "process", responses((status = 200, body = HealthAnswer)))]
+#[utoipa::path(get, path = "/health", tag = "process", responses(
+    (status = 200, description = "It lives", body = HealthAnswer)))]
 pub(crate) async fn health() -> Response {
     json(&HealthAnswer { status: "ok", reason: None })
 }
 
 /// Whether new data is accepted. Without the store it still is, and the answer says so.
-#[utoipa::path(get, path = "/ready", tag = "process", responses((status = 200, body = HealthAnswer), (status = 503, body = HealthAnswer)))]
+#[utoipa::path(get, path = "/ready", tag = "process", responses(
+    (status = 200, description = "ready, or degraded: the store is away and the journal keeps what comes", body = HealthAnswer),
+    (status = 503, description = "not_ready: requests are refused", body = HealthAnswer)))]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     match app.status.readiness() {
         Readiness::Ready => json(&HealthAnswer { status: "ready", reason: None }),
@@ -82,7 +87,8 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Metrics in the Prometheus (OpenMetrics) text format.
-#[utoipa::path(get, path = "/metrics", tag = "process", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+#[utoipa::path(get, path = "/metrics", tag = "process", responses(
+    (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let mut text = String::new();
     if prometheus_client::encoding::text::encode(&mut text, &app.registry).is_err() {

@@ -97,15 +97,31 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn elsewhere(State(app): State<Arc<App>>, request: Request) -> Response {
     let path = request.uri().path();
     if path == "/api" || path.starts_with("/api/") {
-        return Failure::no_such_path(path).into_response();
+        return match receiver_of(path) {
+            Some(receiver) => Failure::another_port(path, receiver).into_response(),
+            None => Failure::no_such_path(path).into_response(),
+        };
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        if let Some(receiver) = receiver_of(path) {
+            return Failure::another_port(path, receiver).into_response();
+        }
         return with_allow(
             Failure::no_such_method(request.method()).into_response(),
             Some(HeaderValue::from_static("GET, HEAD")),
         );
     }
     ui::page(&app.pages, path, request.headers())
+}
+
+/// What receives at a path that a sender, pointed at the wrong port, posts to.
+fn receiver_of(path: &str) -> Option<&'static str> {
+    match path {
+        "/v1/traces" | "/v1/logs" | "/v1/metrics" => Some("OTLP over HTTP (4318 by default)"),
+        "/api/v1/spans" | "/api/v2/spans" => Some("Zipkin (9411 by default)"),
+        _ if path.starts_with("/opentelemetry.proto.collector.") => Some("OTLP over gRPC (4317 by default)"),
+        _ => None,
+    }
 }
 
 async fn wrong_method(request: Request) -> Response {

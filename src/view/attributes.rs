@@ -1,11 +1,12 @@
 //! Attribute values in answers: JSON values of their own type for people, or the OTLP `AnyValue` form
 //! (`typed=true`) for programs that need every type, order and repeated key exactly.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use model::Value;
 use model::value::{Types, push_base64};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use utoipa::ToSchema;
 
 /// Largest integer that JSON numbers carry everywhere: 2^53.
 const EXACT_MAX: u64 = 1 << 53;
@@ -22,6 +23,29 @@ pub struct Attributes {
 pub struct AnyValue {
     value: Value,
     typed: bool,
+}
+
+/// Attributes by name; with `typed=true` a list that keeps their order, repeated names and every type.
+/// Describes [`Attributes`] as they are written.
+#[derive(serde::Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AttributesShape {
+    /// Plain.
+    #[schema(title = "plain")]
+    Plain(BTreeMap<String, serde_json::Value>),
+    /// `typed=true`.
+    #[schema(title = "typed")]
+    Typed(Vec<TypedAttribute>),
+}
+
+/// One attribute of a typed answer.
+#[derive(serde::Serialize, ToSchema)]
+pub struct TypedAttribute {
+    /// Name.
+    pub key: String,
+    /// Its OTLP `AnyValue`.
+    #[schema(value_type = Object)]
+    pub value: serde_json::Value,
 }
 
 impl Attributes {

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use store::Store;
 use store::questions::Ask;
 
-pub use attributes::{AnyValue, Attributes};
+pub use attributes::{AnyValue, Attributes, AttributesShape, TypedAttribute};
 pub use error::ViewError;
 pub use store::questions::{LogMatch, SpanMatch, Term, TraceMatch};
 pub use time::{TimePoint, TimeRange, parse_duration_ns};

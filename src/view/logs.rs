@@ -79,8 +79,8 @@ pub struct LogLine {
     /// Body: a text, or JSON where the sender's was structured; null without one.
     #[schema(value_type = serde_json::Value)]
     pub body: AnyValue,
-    /// Attributes (with `typed=true` a list of `{key, value}` with OTLP `AnyValue`s).
-    #[schema(value_type = Object)]
+    /// Attributes.
+    #[schema(value_type = crate::AttributesShape)]
     pub attributes: Attributes,
     /// Attributes that the sender or a limit dropped.
     pub dropped_attributes_count: u32,

@@ -35,8 +35,8 @@ impl From<u64> for Ns {
 /// A resource: what produced spans or logs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Resource {
-    /// Attributes (with `typed=true` a list of `{key, value}` with OTLP `AnyValue`s).
-    #[schema(value_type = Object)]
+    /// Attributes.
+    #[schema(value_type = crate::AttributesShape)]
     pub attributes: Attributes,
     /// Schema URL, or empty.
     pub schema_url: String,
@@ -56,7 +56,7 @@ pub struct Scope {
     /// Version.
     pub version: String,
     /// Attributes.
-    #[schema(value_type = Object)]
+    #[schema(value_type = crate::AttributesShape)]
     pub attributes: Attributes,
     /// Schema URL, or empty.
     pub schema_url: String,

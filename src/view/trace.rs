@@ -135,8 +135,8 @@ pub struct Span {
     pub flags: u32,
     /// How many spans this one stands for (sampling).
     pub weight: f64,
-    /// Attributes (with `typed=true` a list of `{key, value}` with OTLP `AnyValue`s).
-    #[schema(value_type = Object)]
+    /// Attributes.
+    #[schema(value_type = crate::AttributesShape)]
     pub attributes: Attributes,
     /// Attributes that the sender or a limit dropped.
     pub dropped_attributes_count: u32,
@@ -174,7 +174,7 @@ pub struct SpanEvent {
     #[schema(value_type = String)]
     pub time_ns: Ns,
     /// Attributes.
-    #[schema(value_type = Object)]
+    #[schema(value_type = crate::AttributesShape)]
     pub attributes: Attributes,
     /// Attributes that the sender or a limit dropped.
     pub dropped_attributes_count: u32,
@@ -190,7 +190,7 @@ pub struct SpanLink {
     /// W3C trace state.
     pub trace_state: String,
     /// Attributes.
-    #[schema(value_type = Object)]
+    #[schema(value_type = crate::AttributesShape)]
     pub attributes: Attributes,
     /// Attributes that the sender or a limit dropped.
     pub dropped_attributes_count: u32,

@@ -121,6 +121,9 @@ async fn errors_are_json() {
         POST /api/v1/services       405 invalid_argument
         GET  /api/v1/flush          405 invalid_argument
         DELETE /traces              405 invalid_argument
+        POST /v1/traces             404 not_found
+        POST /api/v2/spans          404 not_found
+        POST /opentelemetry.proto.collector.trace.v1.TraceService/Export 404 not_found
         GET  /api/v1/traces/xyz     400 invalid_argument
         GET  /api/v1/traces/00000000000000000000000000000000 400 invalid_argument
         GET  /api/v1/traces?lookback=1h 400 invalid_argument
