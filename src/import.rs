@@ -55,10 +55,10 @@ const HEAD_BYTES: usize = 1024 * 1024;
 const SENDERS: usize = 4;
 
 /// Sends the files and prints what became of them. The exit code is a failure when anything was
-/// refused.
+/// refused or a file could not be read to its end; the others are sent all the same.
 ///
 /// # Errors
-/// When a file cannot be read or the server cannot be reached; what was sent before stays.
+/// When a file cannot be opened or the server cannot be reached; what was sent before stays, and is printed.
 pub(crate) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let headers = args.headers.iter().map(|header| {
         let (name, value) =
@@ -71,18 +71,23 @@ pub(crate) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
         args.files.iter().map(|path| Source::open(path, args.shift_to_now)).collect::<Result<Vec<_>, _>>()?;
     let passes = if args.shift_to_now { 2 } else { 1 };
     let progress = progress(sources.iter().map(|source| source.bytes).sum::<u64>() * passes);
-    let shift_ns = if args.shift_to_now { distance_to_now(&mut sources, &progress)? } else { 0 };
+    let shift_ns = if args.shift_to_now { distance_to_now(&mut sources, &progress) } else { 0 };
     let mut tallies = Vec::new();
+    let mut posted = Ok(());
     for source in &mut sources {
         progress.set_message(source.name.clone());
-        let (format, tally) = send(source, &post, shift_ns, args.batch, &progress)
-            .with_context(|| format!("importing {}", source.name))?;
-        tallies.push((source.name.clone(), format, tally));
+        let sent = send(source, &post, shift_ns, args.batch, &progress);
+        tallies.push((source.name.clone(), sent.format, sent.tally));
+        posted = sent.posted.with_context(|| format!("importing {}", source.name));
+        if posted.is_err() {
+            break;
+        }
     }
     progress.finish_and_clear();
     report(&tallies).context("printing the result")?;
-    let refused = tallies.iter().any(|(_, _, tally)| tally.refused > 0);
-    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    posted?;
+    let whole = tallies.iter().all(|(_, _, tally)| tally.refused == 0 && tally.broken_off.is_none());
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 // A file that can be read from its beginning as often as needed.
@@ -105,8 +110,9 @@ impl Source {
         }
         let name = path.display().to_string();
         let file = File::open(path).with_context(|| format!("opening {name}"))?;
-        let bytes = file.metadata().with_context(|| format!("opening {name}"))?.len();
-        Ok(Source { name, file: Input::File(file), bytes })
+        let about = file.metadata().with_context(|| format!("opening {name}"))?;
+        anyhow::ensure!(!about.is_dir(), "{name} is a directory; name the files in it");
+        Ok(Source { name, file: Input::File(file), bytes: about.len() })
     }
 
     // The plain content from the beginning.
@@ -130,14 +136,35 @@ impl Source {
         let name = self.name.clone();
         let mut rest = self.read(progress).with_context(|| format!("reading {name}"))?;
         let mut head = Vec::new();
-        (&mut rest).take(HEAD_BYTES as u64).read_to_end(&mut head).with_context(|| format!("reading {name}"))?;
+        // `read_to_end` keeps what came before an error; the items of it are good.
+        let broken = (&mut rest).take(HEAD_BYTES as u64).read_to_end(&mut head).err();
         if head.iter().all(u8::is_ascii_whitespace) && head.len() < HEAD_BYTES {
-            return Ok(None);
+            return broken.map_or(Ok(None), |error| Err(error).with_context(|| format!("reading {name}")));
         }
         let (format, shape, lines) = formats::detect(&head)
             .with_context(|| format!("{name} is neither OTLP JSON, Zipkin JSON nor Jaeger JSON"))?;
-        Ok(Some((format, Items::new(Cursor::new(head).chain(rest), shape, lines, ITEM_BYTES_MAX))))
+        Ok(Some((
+            format,
+            Items::new(Cursor::new(head).chain(Broken(broken)).chain(rest), shape, lines, ITEM_BYTES_MAX),
+        )))
     }
+}
+
+// Nothing to read, but the error that was met on the way.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+impl BufRead for Broken {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.take().map_or(Ok(&[]), Err)
+    }
+
+    fn consume(&mut self, _: usize) {}
 }
 
 // Standard input as a file that goes away with the process.
@@ -153,21 +180,24 @@ fn spooled() -> anyhow::Result<File> {
 
 // How far all times are to be moved, in nanoseconds: a whole number of microseconds, so that
 // Zipkin's times keep their distance to all others.
-fn distance_to_now(sources: &mut [Source], progress: &ProgressBar) -> anyhow::Result<i64> {
+fn distance_to_now(sources: &mut [Source], progress: &ProgressBar) -> i64 {
     let (mut event, mut observed) = (0, 0);
     for source in sources {
-        each_item(source, progress, &mut |step| {
+        progress.set_message(format!("times of {}", source.name));
+        let read = each_item(source, progress, &mut |step| {
             if let Parsed::Item(cargo, item, _) = step {
                 let latest = formats::latest_ns(cargo, item);
                 event = event.max(latest.0);
                 observed = observed.max(latest.1);
             }
             Ok(())
-        })?;
+        });
+        // A file that breaks off is told when it is sent; its times until there count.
+        drop(read);
     }
     let latest = if event > 0 { event } else { observed };
     let distance = now_ns() as i64 - latest as i64;
-    Ok(if latest == 0 { 0 } else { distance - distance % 1000 })
+    if latest == 0 { 0 } else { distance - distance % 1000 }
 }
 
 // A counted item, or items that cannot be read.
@@ -223,37 +253,44 @@ fn counted(
     }
 }
 
+// What became of one file.
+struct Sent {
+    // `None` for a file without items.
+    format: Option<Format>,
+    tally: Tally,
+    // Whether the server took part; without it, going on makes no sense.
+    posted: anyhow::Result<()>,
+}
+
 // Sends one file: one thread reads and groups, some post.
-fn send(
-    source: &mut Source,
-    post: &Post,
-    shift_ns: i64,
-    batch: u64,
-    progress: &ProgressBar,
-) -> anyhow::Result<(Option<Format>, Tally)> {
+fn send(source: &mut Source, post: &Post, shift_ns: i64, batch: u64, progress: &ProgressBar) -> Sent {
     let tally = Mutex::new(Tally::default());
     let mut read = Tally::default();
     let (sender, receiver) = mpsc::sync_channel(SENDERS);
     let receiver = Mutex::new(receiver);
-    let format = thread::scope(|scope| {
+    let (grouped, posted) = thread::scope(|scope| {
         let posters: Vec<_> = (0..SENDERS).map(|_| scope.spawn(|| post_all(post, &receiver, &tally))).collect();
-        let format = group(source, &sender, &mut read, shift_ns, batch, post, progress);
+        let grouped = group(source, &sender, &mut read, shift_ns, batch, post, progress);
         drop(sender);
-        for poster in posters {
-            match poster.join() {
-                Ok(posted) => posted?,
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        format
-    })?;
+        let posted =
+            posters.into_iter().map(|poster| poster.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        // All are waited for, the first trouble is told.
+        (grouped, posted.fold(Ok(()), |first, next| first.and(next)))
+    });
     let mut tally = tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     tally.add(&read);
     read.reasons.into_iter().for_each(|reason| tally.refuse(0, reason));
-    Ok((format, tally))
+    let format = match grouped {
+        Ok(format) => format,
+        Err(error) => {
+            tally.broken_off = posted.is_ok().then(|| format!("{error:#}"));
+            None
+        }
+    };
+    Sent { format, tally, posted }
 }
 
-// Groups items into loads of their kind and hands them on.
+// Groups items into loads of their kind and hands them on; also those before the place where a file breaks off.
 fn group(
     source: &mut Source,
     sender: &SyncSender<Load>,
@@ -266,7 +303,7 @@ fn group(
     let mut loads: Vec<Load> = Vec::new();
     // A channel that nobody reads any more means that posting has failed; that error is told.
     let hand_on = |load: Load| drop(sender.send(load));
-    let format = each_item(source, progress, &mut |step| {
+    let outcome = each_item(source, progress, &mut |step| {
         anyhow::ensure!(!post.given_up.load(Ordering::Relaxed), "posting has failed");
         let (cargo, item, count) = match step {
             Parsed::Item(cargo, item, count) => (cargo, item, count),
@@ -290,9 +327,9 @@ fn group(
         }
         load.push(item, count);
         Ok(())
-    })?;
+    });
     loads.into_iter().filter(|load| !load.is_empty()).for_each(hand_on);
-    Ok(format)
+    outcome
 }
 
 fn post_all(post: &Post, receiver: &Mutex<Receiver<Load>>, tally: &Mutex<Tally>) -> anyhow::Result<()> {
@@ -337,14 +374,18 @@ fn report(tallies: &[(String, Option<Format>, Tally)]) -> io::Result<()> {
         )
     };
     for (name, format, tally) in tallies {
-        let format = format.map_or("empty", Format::name);
+        let format =
+            if tally.broken_off.is_some() { "not read to its end" } else { format.map_or("empty", Format::name) };
         line(tally, &format!("{name} ({format})"))?;
         total.add(tally);
     }
     line(&total, "total")?;
     for (name, _, tally) in tallies {
         for reason in &tally.reasons {
-            writeln!(out, "refused of {name}: {reason}")?;
+            writeln!(out, "refused in {name}: {reason}")?;
+        }
+        if let Some(reason) = &tally.broken_off {
+            writeln!(out, "not read to its end: {reason}")?;
         }
     }
     Ok(())

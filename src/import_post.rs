@@ -39,6 +39,8 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     /// The first reasons for it.
     pub(crate) reasons: Vec<String>,
+    /// Why the rest of the file could not be read.
+    pub(crate) broken_off: Option<String>,
 }
 
 /// Where requests go, and how.

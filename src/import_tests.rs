@@ -60,11 +60,12 @@ fn args(address: &str, files: &[&Path]) -> ImportArgs {
     }
 }
 
-// Sends one file and gives the tally.
+// Sends one file and gives the tally, or why the server did not take part.
 fn sent(args: &ImportArgs, path: &Path, shift_ns: i64) -> anyhow::Result<Tally> {
     let post = Post::new(&args.endpoint, &args.zipkin_endpoint, vec![], Duration::from_secs(args.patience));
     let mut source = Source::open(&path.to_path_buf(), false)?;
-    Ok(send(&mut source, &post, shift_ns, args.batch, &ProgressBar::hidden())?.1)
+    let sent = send(&mut source, &post, shift_ns, args.batch, &ProgressBar::hidden());
+    sent.posted.map(|()| sent.tally)
 }
 
 fn counts(tally: &Tally) -> (u64, u64, u64, u64, u64) {
@@ -156,7 +157,7 @@ fn shifted() {
         .unwrap();
     let args = args(&address, &[&otlp, &zipkin]);
     let mut sources: Vec<Source> = args.files.iter().map(|path| Source::open(path, true).unwrap()).collect();
-    let distance = distance_to_now(&mut sources, &ProgressBar::hidden()).unwrap();
+    let distance = distance_to_now(&mut sources, &ProgressBar::hidden());
     assert_eq!(distance % 1000, 0);
     let now = now_ns() as i64;
     let latest = 1_600_000_001_000_000_123 + distance;
@@ -172,8 +173,26 @@ fn shifted() {
     );
 }
 
-// Scenario: no server, a server that does not know the path, a file of another kind, an empty one.
-// Guarantee: an error that says what and where; an empty file is no error.
+// Scenario: a compressed file whose end is missing, as a broken download leaves it.
+// Guarantee: what can be read of it is sent, and the tally says that there is more.
+#[test]
+fn broken_off() {
+    let address = serve(|_, _| (200, "{}".into()));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cut.jsonl.gz");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
+    for name in 0..1000 {
+        writeln!(gzip, "{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{{\"name\":\"{name}\"}}]}}]}}]}}").unwrap();
+    }
+    let whole = gzip.finish().unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let tally = sent(&args(&address, &[]), &path, 0).unwrap();
+    assert!((400..600).contains(&tally.accepted) && tally.accepted == tally.spans, "{tally:?}");
+    assert!(tally.broken_off.unwrap().contains("reading "));
+}
+
+// Scenario: no server, a server that does not know the path, a file of another kind, an empty one, a directory.
+// Guarantee: it is said what and where; an empty file is no error.
 #[test]
 fn trouble() {
     let directory = tempfile::tempdir().unwrap();
@@ -187,8 +206,10 @@ fn trouble() {
     let error = format!("{:#}", sent(&args(&address, &[]), &path, 0).unwrap_err());
     assert!(error.contains("the server answered 404: not here"), "{error}");
     std::fs::write(&path, "timestamp,level\n").unwrap();
-    let error = format!("{:#}", sent(&nowhere, &path, 0).unwrap_err());
-    assert!(error.contains("is neither OTLP JSON, Zipkin JSON nor Jaeger JSON"), "{error}");
+    let tally = sent(&nowhere, &path, 0).unwrap();
+    assert!(tally.broken_off.unwrap().contains("is neither OTLP JSON, Zipkin JSON nor Jaeger JSON"));
+    let error = format!("{:#}", sent(&nowhere, directory.path(), 0).unwrap_err());
+    assert!(error.contains("is a directory; name the files in it"), "{error}");
     std::fs::write(&path, "\n").unwrap();
     assert_eq!(counts(&sent(&nowhere, &path, 0).unwrap()), (0, 0, 0, 0, 0));
 }

@@ -120,6 +120,23 @@ fn shifted_and_refused() {
     assert!(said.contains("refused"), "{said}");
 }
 
+// Scenario: a file that is none of ours stands before a good one.
+// Guarantee: it is named, the good one is stored, and the exit code tells of it.
+#[test]
+fn goes_on_after_a_foreign_file() {
+    let (program, dir) = (Program::start(), tempfile::tempdir().unwrap());
+    let files = [
+        write(dir.path(), "table.csv", "time,service\n1,a\n"),
+        write(dir.path(), "good.jsonl", &otlp_lines(2, now_ns() - 1_000_000_000)),
+    ];
+    let output = import(&program, &[], &files);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("table.csv is neither OTLP JSON, Zipkin JSON nor Jaeger JSON"), "{said}");
+    program.flush();
+    assert_eq!(program.api("/ingest")["stored"], json!({"traces": 20, "logs": 20, "metrics": 0}));
+}
+
 /// The OTLP files below a folder.
 fn jsonl_below(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
