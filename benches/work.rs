@@ -96,23 +96,9 @@ fn send(block: &Block, sent: &mut Sent) {
     let native = block.finish(BatchId(7));
     sent.blocks += 1;
     sent.rows += if block.table() == Table::TraceIndex { 0 } else { native.rows() as usize };
+    let mut packer = store::Packer::default();
     for chunk in native.to_chunks() {
         sent.plain += chunk.len();
-        sent.packed += pack(&chunk).len();
+        sent.packed += packer.pack(&chunk).expect("chunks are small").len();
     }
-}
-
-/// ClickHouse's compressed frame: checksum, method, sizes, LZ4; as the client library makes it.
-fn pack(chunk: &[u8]) -> Vec<u8> {
-    const CHECKSUM: usize = 16;
-    const HEADER: usize = 9;
-    let mut out = vec![0; CHECKSUM + HEADER + lz4_flex::block::get_maximum_output_size(chunk.len())];
-    let length = lz4_flex::block::compress_into(chunk, &mut out[CHECKSUM + HEADER..]).expect("room for the worst case");
-    out.truncate(CHECKSUM + HEADER + length);
-    out[CHECKSUM] = 0x82;
-    out[CHECKSUM + 1..CHECKSUM + 5].copy_from_slice(&((HEADER + length) as u32).to_le_bytes());
-    out[CHECKSUM + 5..CHECKSUM + HEADER].copy_from_slice(&(chunk.len() as u32).to_le_bytes());
-    let checksum = cityhash_rs::cityhash_102_128(&out[CHECKSUM..]).rotate_left(64);
-    out[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
-    out
 }

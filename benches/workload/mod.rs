@@ -261,10 +261,11 @@ fn typical_span(rng: &mut Rng, now_ns: u64, large: bool) -> Span {
     };
     if large {
         for at in 0..15 {
-            let noise: String = (0..4).map(|_| format!("{:016x}", rng.next())).collect();
+            // 40 digits, as a SHA-1 has them.
+            let noise = format!("{:016x}{:016x}{:08x}", rng.next(), rng.next(), rng.next() as u32);
             attributes.push(pair(&format!("app.detail.{at}"), text(format!("value {at} of the request, {noise}"))));
         }
-        let columns: Vec<String> = (0..24).map(|at| format!("t{}.column_{at}", at % 3)).collect();
+        let columns: Vec<String> = (0..27).map(|at| format!("t{}.column_{at}", at % 3)).collect();
         attributes.push(pair(
             "db.query.text",
             text(format!("SELECT {} FROM orders t0 JOIN items t1 ON t1.order_id = t0.id", columns.join(", "))),

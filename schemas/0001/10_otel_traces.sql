@@ -1,5 +1,6 @@
 -- Spans, under the names of the OpenTelemetry ClickHouse exporter, then our own columns.
 -- No bare `Timestamp` in the key beside its bucket: it would switch pruning off.
+-- Merging a wide table costs more than inserting into it: merge_selector_base makes merges rarer and larger.
 -- Partitions are UTC days, whatever the server's time zone: an insert must stay within one.
 CREATE TABLE IF NOT EXISTS {database}.otel_traces
 (
@@ -76,4 +77,5 @@ SETTINGS
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
     materialize_ttl_recalculate_only = 1,
+    merge_selector_base = 8,
     min_bytes_for_wide_part = 104857600

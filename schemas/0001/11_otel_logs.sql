@@ -65,4 +65,5 @@ SETTINGS
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,
     materialize_ttl_recalculate_only = 1,
+    merge_selector_base = 8,
     min_bytes_for_wide_part = 104857600

@@ -16,6 +16,7 @@ use crate::block::SealedBlock;
 use crate::client::{Connections, Unavailable};
 use crate::config::{Config, Endpoint};
 use crate::metrics::Metrics;
+use crate::pack::Packer;
 use crate::schema::{self, Entry, Guarantee, SchemaError, quoted, time_column};
 use crate::trouble::{InsertError, code, describe};
 
@@ -184,7 +185,12 @@ impl Store {
             .with_setting("input_format_parallel_parsing", "0")
             .with_setting("wait_end_of_query", "1")
             .with_timeouts(Some(STALL_MAX), Some(self.0.config.insert_timeout));
+        let mut packer = Packer::default();
         for chunk in block.native.chunks(&|at| wanted[at]) {
+            let chunk = match clients.packs {
+                true => packer.pack(&chunk).map_err(|error| InsertError::Retry(format!("packing a block: {error}")))?,
+                false => chunk,
+            };
             insert.send(chunk).await.map_err(failed)?;
         }
         insert.end().await.map_err(failed)

@@ -42,8 +42,10 @@ pub(crate) struct Connections {
 pub(crate) struct Clients {
     /// For DDL and our own look-ups.
     pub(crate) own: Client,
-    /// For inserts.
+    /// For inserts; it sends bytes as they are.
     pub(crate) insert: Client,
+    /// Whether inserts are to be packed.
+    pub(crate) packs: bool,
     /// For questions: read only, bounded, cancelled when the asker goes away.
     pub(crate) read: Client,
 }
@@ -77,15 +79,15 @@ impl Clients {
             .with_password(&endpoint.password)
             .with_product_info("hypocenter", env!("CARGO_PKG_VERSION"))
             .with_compression(clickhouse::Compression::None);
-        let compressed = match config.compression {
+        let packs = match config.compression {
             Compression::Auto => !endpoint.is_loopback(),
             Compression::None => false,
             Compression::Lz4 => true,
         };
-        let insert =
-            if compressed { base.clone().with_compression(clickhouse::Compression::Lz4) } else { base.clone() };
-        let read = limited(insert.clone(), &config.query).with_database(&config.database);
-        Ok(Clients { own: base, insert, read })
+        let read = if packs { clickhouse::Compression::Lz4 } else { clickhouse::Compression::None };
+        let read = limited(base.clone().with_compression(read), &config.query).with_database(&config.database);
+        let insert = if packs { base.clone().with_setting("decompress", "1") } else { base.clone() };
+        Ok(Clients { own: base, insert, packs, read })
     }
 }
 

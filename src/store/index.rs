@@ -33,11 +33,23 @@ impl Traces {
     pub(crate) fn append(&mut self, batch: &Batch, rows: std::ops::Range<u32>) -> Option<(i64, i64)> {
         let tenant = self.tenant(&batch.envelope);
         let mut times: Option<(i64, i64)> = None;
+        let mut close = |run: &Run| {
+            tenant.add(run);
+            let (min, max) = times.unwrap_or((run.first_ns, run.last_ns));
+            times = Some((min.min(run.first_ns), max.max(run.last_ns)));
+        };
+        let mut open: Option<Run> = None;
         for event in rows.filter_map(|row| index_event(batch, row)) {
-            tenant.add(&event);
-            let (min, max) = times.unwrap_or((event.start_ns, event.start_ns));
-            times = Some((min.min(event.start_ns), max.max(event.start_ns)));
+            match &mut open {
+                Some(run) if run.trace_id == event.trace_id => run.join(&event),
+                _ => {
+                    if let Some(run) = open.replace(Run::of(&event)) {
+                        close(&run);
+                    }
+                }
+            }
         }
+        open.iter().for_each(close);
         times
     }
 
@@ -79,18 +91,45 @@ impl Traces {
     }
 }
 
+// Events of one trace that stand together, as spans of a trace often do: looked up and rounded once.
+struct Run {
+    trace_id: [u8; 16],
+    first_ns: i64,
+    last_ns: i64,
+    end_ns: i64,
+    spans: u32,
+    logs: u32,
+}
+
+impl Run {
+    fn of(event: &IndexEvent) -> Run {
+        let IndexEvent { trace_id, start_ns, end_ns, .. } = *event;
+        let mut run = Run { trace_id, first_ns: start_ns, last_ns: start_ns, end_ns, spans: 0, logs: 0 };
+        run.join(event);
+        run
+    }
+
+    fn join(&mut self, event: &IndexEvent) {
+        self.first_ns = self.first_ns.min(event.start_ns);
+        self.last_ns = self.last_ns.max(event.start_ns);
+        self.end_ns = self.end_ns.max(event.end_ns);
+        self.spans += u32::from(event.is_span);
+        self.logs += u32::from(!event.is_span);
+    }
+}
+
 impl Tenant {
-    fn add(&mut self, event: &IndexEvent) {
+    fn add(&mut self, run: &Run) {
         let rows = &mut self.rows;
-        let start = seconds(event.start_ns.div_euclid(SECOND_NS));
-        let end = seconds(event.end_ns.saturating_add(SECOND_NS - 1).div_euclid(SECOND_NS));
-        // Spans of a trace often stand together: the last row is looked at before the map.
+        let start = seconds(run.first_ns.div_euclid(SECOND_NS));
+        let end = seconds(run.end_ns.saturating_add(SECOND_NS - 1).div_euclid(SECOND_NS));
+        // A trace may go on where the last batch ended: the last row is looked at before the map.
         let at = match rows.trace_id.last() {
-            Some(last) if *last == event.trace_id => rows.trace_id.len() - 1,
-            _ => *self.places.entry(event.trace_id).or_insert(rows.trace_id.len() as u32) as usize,
+            Some(last) if *last == run.trace_id => rows.trace_id.len() - 1,
+            _ => *self.places.entry(run.trace_id).or_insert(rows.trace_id.len() as u32) as usize,
         };
         if at == rows.trace_id.len() {
-            rows.trace_id.push(event.trace_id);
+            rows.trace_id.push(run.trace_id);
             rows.start.push(start);
             rows.end.push(end);
             rows.spans.push(0);
@@ -98,8 +137,8 @@ impl Tenant {
         }
         rows.start[at] = rows.start[at].min(start);
         rows.end[at] = rows.end[at].max(end);
-        rows.spans[at] += u32::from(event.is_span);
-        rows.logs[at] += u32::from(!event.is_span);
+        rows.spans[at] += run.spans;
+        rows.logs[at] += run.logs;
     }
 }
 

@@ -17,6 +17,7 @@ mod index;
 mod json;
 mod lane;
 mod metrics;
+mod pack;
 pub mod questions;
 #[cfg(test)]
 mod reference;
@@ -32,5 +33,6 @@ pub use client::Unavailable;
 pub use config::{Compression, Config, Endpoint, QueryLimits, Retention};
 pub use lane::{LaneKey, lanes};
 pub use metrics::Metrics;
+pub use pack::Packer;
 pub use schema::{Guarantee, SCHEMA_VERSION, SchemaError};
 pub use trouble::InsertError;

@@ -137,7 +137,7 @@ impl Application<'_> {
         for (table, statement) in STATEMENTS {
             let name = table.map_or("schema_version", |table| table.def().name);
             if !tables.iter().any(|row| row.name == name) {
-                let statement = without_unknown_indexes(statement, &server.version);
+                let statement = as_known_to(statement, &server.version);
                 self.execute(&format!("making table {name}"), &statement).await?;
             }
         }
@@ -412,14 +412,17 @@ fn present_ttl(engine_full: &str) -> Option<&str> {
     Some(rest.split_once(" SETTINGS ").map_or(rest, |(ttl, _)| ttl).trim())
 }
 
-// Text indexes are generally available since 26.2; without one, words are found by reading.
-fn without_unknown_indexes(statement: &str, version: &str) -> String {
+// Before 26.2, where text indexes became generally available, a server gets neither them (words are
+// found by reading) nor the younger settings (it merges more often).
+fn as_known_to(statement: &str, version: &str) -> String {
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version >= (26, 2) {
         return statement.to_owned();
     }
-    let lines = statement.lines().filter(|line| !(line.contains("INDEX ") && line.contains(" TYPE text(")));
+    let unknown =
+        |line: &str| line.contains("INDEX ") && line.contains(" TYPE text(") || line.contains("merge_selector_base");
+    let lines = statement.lines().filter(|line| !unknown(line));
     lines.collect::<Vec<_>>().join("\n").replace(",\n)", "\n)")
 }
 
@@ -448,12 +451,16 @@ mod tests {
     }
 
     // Scenario: the statement of the log table for servers before and after text indexes.
-    // Guarantee: only the index is left out, and the statement stays well formed.
+    // Guarantee: only what they do not know is left out, and the statement stays well formed.
     #[test]
-    fn old_servers_get_no_text_index() {
+    fn old_servers_get_what_they_know() {
         let statement = include_str!("../../schemas/0001/11_otel_logs.sql");
-        assert_eq!(without_unknown_indexes(statement, "26.7.2.1"), statement);
-        let old = without_unknown_indexes(statement, "25.8.1.1");
+        assert_eq!(as_known_to(statement, "26.7.2.1"), statement);
+        let old = as_known_to(statement, "25.8.1.1");
+        assert!(
+            !old.contains("merge_selector_base") && old.contains("materialize_ttl_recalculate_only = 1,\n"),
+            "{old}"
+        );
         assert!(!old.contains("TYPE text") && old.contains("idx_batch BatchId TYPE minmax GRANULARITY 1\n)"), "{old}");
     }
 

@@ -251,6 +251,9 @@ pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
 pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let Some(last) = bytes.last_chunk::<8>() else {
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            return (u32::from_le_bytes(*first) | u32::from_le_bytes(*last)) & HIGH as u32 == 0;
+        }
         return bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
     };
     if bytes.len() > 64 {

@@ -33,7 +33,7 @@ impl<'a> Found<'a> {
     #[inline]
     pub(super) fn push<const N: usize>(found: Option<Found<'a>>, column: &mut DictColumn, memo: &mut Memo<'a, N>) {
         match found {
-            None => memo.push(column, b""),
+            None => memo.push_empty(column),
             Some(Found::Text(text)) => memo.push(column, text),
             Some(Found::Int(_)) => Found::push_alone(found, column),
         }

@@ -10,6 +10,8 @@ const WORDS_BYTES: usize = 16;
 /// Remembers up to `N` texts (a power of two) of one dictionary column.
 pub(super) struct Memo<'a, const N: usize> {
     slots: Box<[Slot<'a>; N]>,
+    // Number of the empty text, which most rows of optional columns have.
+    empty: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -26,7 +28,7 @@ impl<'a, const N: usize> Memo<'a, N> {
     pub(super) fn new() -> Memo<'a, N> {
         const { assert!(N.is_power_of_two() && N > 1) };
         let unused = Slot { first: 0, last: 0, length: 0, number: UNUSED, text: b"" };
-        Memo { slots: Box::new([unused; N]) }
+        Memo { slots: Box::new([unused; N]), empty: UNUSED }
     }
 
     /// The number of `text`, which `intern` gives when it is not remembered.
@@ -51,9 +53,21 @@ impl<'a, const N: usize> Memo<'a, N> {
         column.push_index(number);
     }
 
+    /// Appends a row without text.
+    #[inline]
+    pub(super) fn push_empty(&mut self, column: &mut DictColumn) {
+        if self.empty == UNUSED {
+            self.empty = column.intern(b"");
+        }
+        column.push_index(self.empty);
+    }
+
     /// Appends a row with `text`, which need not outlive the call; long texts are not remembered.
     #[inline]
     pub(super) fn push_passing(&mut self, column: &mut DictColumn, text: &[u8]) {
+        if text.is_empty() {
+            return self.push_empty(column);
+        }
         if text.len() > WORDS_BYTES {
             return column.push(text);
         }

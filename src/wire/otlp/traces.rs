@@ -216,7 +216,7 @@ impl<'a> Traces<'a> {
         rows.trace_id.push(ids.trace_id);
         rows.span_id.push(ids.span_id);
         rows.parent_span_id.push(ids.parent_span_id);
-        rows.weight.push(if span.trace_state.is_empty() { 1.0 } else { weight(span.trace_state) });
+        rows.weight.push(weight(span.trace_state));
         rows.trace_state.push(cut(span.trace_state, &home.bounds, &mut span.marks));
         self.names.push(&mut rows.name, cut(span.name, &home.bounds, &mut span.marks));
         rows.kind.push(known(span.kind, 5));

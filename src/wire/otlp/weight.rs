@@ -4,8 +4,16 @@
 const FULL: u64 = 1 << 56;
 
 /// The weight that a tracestate tells; 1 when it tells none.
-#[cold]
+#[inline]
 pub(super) fn weight(trace_state: &[u8]) -> f64 {
+    if trace_state.len() < SHORTEST.len() { 1.0 } else { told(trace_state) }
+}
+
+/// The shortest trace state that tells a threshold.
+const SHORTEST: &[u8] = b"ot=th:0";
+
+#[cold]
+fn told(trace_state: &[u8]) -> f64 {
     threshold(trace_state).map_or(1.0, |threshold| FULL as f64 / (FULL - threshold) as f64)
 }
 
