@@ -29,6 +29,7 @@ use crate::intake::Door;
 use crate::lanes::{Bounds, Lanes, Message, Payload, Start, tell};
 use crate::listen::{self, Port};
 use crate::status::{Acceptance, Health};
+use crate::vitals::Vitals;
 use crate::waterline::Waterline;
 use crate::{clock, descriptors, recover, storage};
 
@@ -224,6 +225,7 @@ impl Doors {
         let access = Arc::new(Access::new(crate::config::access_config(config)?)?);
         let settings = crate::config::receive_config(config);
         let metrics = receive::Metrics::new(&mut registry);
+        Vitals::register(&health, &mut registry);
         let intake = Arc::new(intake);
         let grpc = receive::otlp_grpc_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);
         let http = receive::otlp_http_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);

@@ -22,6 +22,7 @@ mod recover;
 mod sift;
 mod status;
 mod storage;
+mod vitals;
 mod waterline;
 
 use std::process::ExitCode;

@@ -149,6 +149,12 @@ impl Status for Health {
 }
 
 impl Health {
+    /// Age of the oldest accepted data that is not confirmed, seconds; the progress that alarms watch.
+    pub(crate) fn oldest_unconfirmed_s(&self) -> f64 {
+        let oldest_ns = self.journal.usage().oldest_unreleased_ns;
+        oldest_ns.map_or(0.0, |oldest_ns| (clock::now_ns() - oldest_ns).max(0) as f64 / 1e9)
+    }
+
     fn store_health(&self, oldest_ns: Option<i64>) -> view::ingest::StoreState {
         let weaker: Vec<String> = self
             .store

@@ -106,6 +106,19 @@ fn limits_are_told_and_counted() {
     assert!(
         metrics.contains("hypocenter_receive_items_refused_total{signal=\"traces\",reason=\"invalid_trace_id\"} 1")
     );
+    for line in [
+        "hypocenter_items_total{fate=\"accepted\",signal=\"traces\"} 3",
+        "hypocenter_items_total{fate=\"stored\",signal=\"logs\"} 1",
+        "hypocenter_items_total{fate=\"rejected\",signal=\"traces\"} 1",
+        "hypocenter_items_total{fate=\"dead_letter\",signal=\"traces\"} 0",
+        "hypocenter_ready 1",
+        "hypocenter_store_up 1",
+        "hypocenter_store_held_blocks 0",
+        "hypocenter_journal_accepting 1",
+    ] {
+        assert!(metrics.lines().any(|told| told.strip_suffix(".0").unwrap_or(told) == line), "{line}: {metrics}");
+    }
+    assert!(metrics.contains("hypocenter_oldest_unconfirmed_seconds ") && metrics.contains("hypocenter_build_info{"));
 }
 
 // Scenario: one sender's request holds spans of 150 days, most of them long ago.
