@@ -12,7 +12,7 @@ use journal::{AppendError, Journal, Seal, Ticket};
 use model::{BatchId, Table};
 use store::{Block, InsertError, LookupError, SealedBlock, Store};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{error, info, warn};
 
 use crate::books::Books;
@@ -76,6 +76,33 @@ impl Progress {
     }
 }
 
+/// The right to have an insert running. Who waits for a person lets others go first.
+pub(crate) struct Place {
+    all: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    async fn take(all: &Arc<Semaphore>) -> Place {
+        let mut place = Place { all: Arc::clone(all), taken: None };
+        place.come_back().await;
+        place
+    }
+
+    /// Gives the place to others.
+    pub(crate) fn step_aside(&mut self) {
+        self.taken = None;
+    }
+
+    /// Takes a place again, if it was given away.
+    pub(crate) async fn come_back(&mut self) {
+        if self.taken.is_none() {
+            // The places are never closed.
+            self.taken = Arc::clone(&self.all).acquire_owned().await.ok();
+        }
+    }
+}
+
 /// Delivery and what it needs.
 pub(crate) struct Delivery {
     pub(crate) journal: Journal<Payload>,
@@ -84,6 +111,8 @@ pub(crate) struct Delivery {
     pub(crate) books: Arc<Books>,
     pub(crate) budget: access::Budget,
     pub(crate) state: watch::Sender<StoreState>,
+    /// Bytes that blocks may hold together.
+    pub(crate) block_memory_bytes_max: usize,
     pub(crate) stored: Progress,
     /// Blocks that wait for a person, and why.
     pub(crate) held: Mutex<BTreeMap<u128, String>>,
@@ -102,43 +131,39 @@ impl Delivery {
     pub(crate) async fn run(self: Arc<Self>, mut parcels: UnboundedReceiver<Parcel>, at_once: usize) {
         let places = Arc::new(Semaphore::new(at_once));
         while let Some(parcel) = parcels.recv().await {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let mut place = Place::take(&places).await;
             let delivery = Arc::clone(&self);
             let Parcel { seal, block, sealed, waiting } = parcel;
             drop(waiting);
             tokio::spawn(async move {
-                delivery.deliver(seal, block, sealed).await;
-                drop(place);
+                delivery.deliver(seal, block, sealed, &mut place).await;
             });
         }
         // The last ones are still on their way.
         let _ = places.acquire_many(at_once as u32).await;
     }
 
-    async fn deliver(&self, seal: Seal, block: Option<Block>, sealed: Option<Result<Ticket, AppendError>>) {
+    async fn deliver(&self, seal: Seal, block: Block, sealed: Option<Result<Ticket, AppendError>>, place: &mut Place) {
         if let Some(sealed) = sealed
             && !self.make_durable(sealed, &seal).await
         {
             return;
         }
-        match block {
-            Some(block) => self.insert(seal, block).await,
-            None => self.renew(&seal).await,
-        }
+        self.insert(seal, block, place).await;
     }
 
     // After ClickHouse's process changed: ask whether it has the batch.
-    async fn settle(&self, seal: Seal) {
+    async fn settle(&self, seal: Seal, place: &mut Place) {
         match self.is_stored(&seal).await {
             true => self.confirm(&seal),
-            false => self.renew(&seal).await,
+            false => self.renew(&seal, place).await,
         }
     }
 
     // The rows of an absent batch go under a new id, never under the old token.
-    async fn renew(&self, seal: &Seal) {
+    async fn renew(&self, seal: &Seal, place: &mut Place) {
         for (seal, block) in self.seal_again(seal, &[(seal.from, seal.to)]).await {
-            self.insert(seal, block).await;
+            self.insert(seal, block, place).await;
         }
     }
 
@@ -162,14 +187,20 @@ impl Delivery {
     }
 
     /// Inserts a block until ClickHouse has its rows, in one block or in many.
-    pub(crate) async fn insert(&self, seal: Seal, block: Block) {
-        if let Some(refused) = self.attempt(seal, block, PATIENT).await {
-            self.sift(refused).await;
+    async fn insert(&self, seal: Seal, block: Block, place: &mut Place) {
+        if let Some(refused) = self.attempt(seal, block, PATIENT, place).await {
+            self.sift(refused, place).await;
         }
     }
 
     /// Tries until ClickHouse has the block; gives it back when its rows seem to be the reason that it has not.
-    pub(crate) async fn attempt(&self, seal: Seal, block: Block, patience: Patience) -> Option<Refused> {
+    pub(crate) async fn attempt(
+        &self,
+        seal: Seal,
+        block: Block,
+        patience: Patience,
+        place: &mut Place,
+    ) -> Option<Refused> {
         let table = block.table();
         let batch = BatchId(seal.batch);
         let Ok(native) = tokio::task::spawn_blocking(move || block.finish(batch)).await else {
@@ -177,11 +208,17 @@ impl Delivery {
             return None;
         };
         let sealed = SealedBlock { table, batch, rows: native.rows(), native };
-        self.attempt_sealed(seal, sealed, patience).await
+        self.attempt_sealed(seal, sealed, patience, place).await
     }
 
     /// The same with a block that is encoded already.
-    pub(crate) async fn attempt_sealed(&self, seal: Seal, sealed: SealedBlock, patience: Patience) -> Option<Refused> {
+    pub(crate) async fn attempt_sealed(
+        &self,
+        seal: Seal,
+        sealed: SealedBlock,
+        patience: Patience,
+        place: &mut Place,
+    ) -> Option<Refused> {
         let began = Instant::now();
         let marker = self.mark().await;
         let (mut pause, mut was_lost, mut refusals, mut repairs) = (PAUSE.0, false, 0, 0);
@@ -189,6 +226,7 @@ impl Delivery {
             journal::crash::crash_point("before-insert");
             let stored = self.stored.of(sealed.table);
             let mut longest = PAUSE.1;
+            place.come_back().await;
             match self.store.insert(&sealed).await {
                 Ok(()) => {
                     journal::crash::crash_point("after-insert");
@@ -204,7 +242,9 @@ impl Delivery {
                     if refusals >= patience.tries && began.elapsed() >= patience.time {
                         return Some(Refused { seal, sealed, reason, sure: false, stored });
                     }
-                    self.report(StoreState::Down(reason));
+                    // It answers; that another block waits for a person is the better answer.
+                    let nothing_held = self.held.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+                    self.report(if nothing_held { StoreState::Down(reason) } else { StoreState::Ok });
                 }
                 Err(InsertError::Schema(reason)) => {
                     warn!(%reason, "the schema is not as expected: applying it");
@@ -231,12 +271,15 @@ impl Delivery {
                     self.report(StoreState::Down(reason));
                 }
             }
+            if longest == HELD_PAUSE {
+                place.step_aside();
+            }
             self.stored.wait(sealed.table, stored, pause).await;
             pause = (pause * 2).min(longest);
             if was_lost && !self.is_same_server(marker).await {
                 // Its record of tokens may say more than its table holds: presence decides.
                 self.let_go(seal.batch);
-                Box::pin(self.settle(seal)).await;
+                Box::pin(self.settle(seal, place)).await;
                 return None;
             }
         }

@@ -101,6 +101,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         books: Arc::clone(&books),
         budget: budget.clone(),
         state: store_state.clone(),
+        block_memory_bytes_max: config.ingest.block_memory_bytes_max,
         stored: Progress::default(),
         held: Mutex::default(),
         writer: recovery.writer,
@@ -108,14 +109,14 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         marker: tokio::sync::Mutex::new(None),
     });
     plan.unsettled.iter().chain(&plan.confirmed).for_each(|seal| waterline.sent(seal, 0));
-    let look = recover::Look { store: store.clone(), waterline: Arc::clone(&waterline) };
+    let look = recover::Look { delivery: Arc::clone(&delivery), parcels: to_delivery.clone() };
     if !plan.unsettled.is_empty() {
-        tokio::spawn(recover::settle(plan.unsettled, journal.clone(), look.clone(), to_delivery.clone()));
+        tokio::spawn(recover::settle(plan.unsettled, look.clone()));
     }
     if plan.confirmed.is_empty() {
         journal.release(waterline.level());
     } else {
-        tokio::spawn(recover::verify(plan.confirmed, journal.clone(), look, to_delivery.clone()));
+        tokio::spawn(recover::verify(plan.confirmed, look));
     }
     let counting = (journal.clone(), Arc::clone(&waterline), plan.next, recovery.next_lsn);
     tokio::task::spawn_blocking(move || recover::count_unread(&counting.0, counting.2, counting.3, &counting.1));

@@ -30,8 +30,8 @@ pub(crate) struct Payload {
 pub(crate) struct Parcel {
     /// What the journal knows of it.
     pub seal: Seal,
-    /// Its rows; `None` when ClickHouse does not have them and they must be read again from the journal.
-    pub block: Option<Block>,
+    /// Its rows.
+    pub block: Block,
     /// Completes when the seal is durable; `None` when it already is.
     pub sealed: Option<Result<journal::Ticket, journal::AppendError>>,
     /// Gone once delivery has begun with the parcel: then the lane may cut its next block by time.
@@ -327,7 +327,7 @@ impl Lanes {
         let waiting = Arc::new(());
         self.waiting.insert(*lane, Arc::downgrade(&waiting));
         // The receiver goes away only after the lanes have stopped.
-        let _ = self.parcels.send(Parcel { seal, block: Some(open.block), sealed: Some(sealed), waiting });
+        let _ = self.parcels.send(Parcel { seal, block: open.block, sealed: Some(sealed), waiting });
     }
 
     fn report(&self) {

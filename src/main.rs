@@ -19,6 +19,7 @@ mod lanes;
 mod listen;
 mod ranges;
 mod recover;
+mod renew;
 mod sift;
 mod status;
 mod storage;

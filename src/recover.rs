@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use journal::{Entry, Fate, Journal, Lsn, Recovery, Seal};
 use model::{BatchId, Table};
-use store::{LookupError, Store};
+use store::LookupError;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 
 use crate::books::{self, Books};
 use crate::decode;
-use crate::deliver::SETTLE;
+use crate::deliver::{Delivery, SETTLE};
 use crate::lanes::{Parcel, Payload};
 use crate::ranges::{ByLane, Coverage, remainder};
 use crate::waterline::Waterline;
@@ -83,23 +83,20 @@ pub(crate) fn count_unread(journal: &Journal<Payload>, from: Lsn, before: Lsn, w
 
 /// Asks ClickHouse for blocks that were sealed and not confirmed, many at a time and beside the inserts of
 /// new data. Those it has are confirmed; the others go to delivery, under new ids.
-pub(crate) async fn settle(seals: Vec<Seal>, journal: Journal<Payload>, look: Look, parcels: UnboundedSender<Parcel>) {
-    let confirm = |batch| {
-        journal.confirm(batch);
-        look.waterline.settled(batch);
-    };
-    let (total, gone) = (seals.len(), look.send_absent(seals, confirm, &parcels).await);
+pub(crate) async fn settle(seals: Vec<Seal>, look: Look) {
+    let delivery = Arc::clone(&look.delivery);
+    let (total, gone) = (seals.len(), look.renew_absent(seals, |seal| delivery.confirm(seal)).await);
     info!(batches = total, inserted_again = gone, "unconfirmed batches of the last life are settled");
 }
 
 /// The same for confirmed blocks.
-pub(crate) async fn verify(seals: Vec<Seal>, journal: Journal<Payload>, look: Look, parcels: UnboundedSender<Parcel>) {
-    let confirm = |batch| look.waterline.settled(batch);
+pub(crate) async fn verify(seals: Vec<Seal>, look: Look) {
+    let delivery = Arc::clone(&look.delivery);
     let total = seals.len();
-    match look.send_absent(seals, confirm, &parcels).await {
+    match look.renew_absent(seals, |seal| delivery.waterline.settled(seal.batch)).await {
         0 => {
             // Nothing was freed before: what is retained may go now.
-            journal.release(look.waterline.level());
+            delivery.journal.release(delivery.waterline.level());
             info!(batches = total, "ClickHouse has every batch of the last life");
         }
         gone => {
@@ -111,13 +108,13 @@ pub(crate) async fn verify(seals: Vec<Seal>, journal: Journal<Payload>, look: Lo
 /// Looks batches up.
 #[derive(Clone)]
 pub(crate) struct Look {
-    pub(crate) store: Store,
-    pub(crate) waterline: Arc<Waterline>,
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) parcels: UnboundedSender<Parcel>,
 }
 
 impl Look {
     // Gives the number of absent batches.
-    async fn send_absent(&self, seals: Vec<Seal>, confirm: impl Fn(u128), parcels: &UnboundedSender<Parcel>) -> usize {
+    async fn renew_absent(&self, seals: Vec<Seal>, confirm: impl Fn(&Seal)) -> usize {
         let (mut absent, mut was_away) = self.absent(seals, &confirm).await;
         while !absent.is_empty() {
             tokio::time::sleep(if was_away { SETTLE.1 } else { SETTLE.0 }).await;
@@ -127,14 +124,12 @@ impl Look {
             }
         }
         let gone = absent.len();
-        for seal in absent {
-            let _ = parcels.send(Parcel { seal, block: None, sealed: None, waiting: Arc::default() });
-        }
+        self.delivery.renew_all(absent, &self.parcels).await;
         gone
     }
 
     // The batches that ClickHouse does not have, and whether it was away meanwhile; waits until it can say.
-    async fn absent(&self, seals: Vec<Seal>, confirm: &impl Fn(u128)) -> (Vec<Seal>, bool) {
+    async fn absent(&self, seals: Vec<Seal>, confirm: &impl Fn(&Seal)) -> (Vec<Seal>, bool) {
         let mut by_table: HashMap<u8, Vec<Seal>> = HashMap::new();
         for seal in seals {
             by_table.entry(seal.table).or_default().push(seal);
@@ -148,7 +143,7 @@ impl Look {
                 let to_ns = some.iter().map(|seal| seal.max_time_ns).max().unwrap_or_default();
                 let mut pause = PAUSE.0;
                 let present = loop {
-                    match self.store.present(table, &ids, (from_ns, to_ns)).await {
+                    match self.delivery.store.present(table, &ids, (from_ns, to_ns)).await {
                         Ok(present) => break present,
                         // Only a server that was out of reach can have old inserts waiting in its sockets.
                         Err(LookupError::Failed(_)) => was_away = true,
@@ -159,7 +154,7 @@ impl Look {
                 };
                 let (there, gone): (Vec<&Seal>, Vec<&Seal>) =
                     some.iter().partition(|seal| present.contains(&BatchId(seal.batch)));
-                there.into_iter().for_each(|seal| confirm(seal.batch));
+                there.into_iter().for_each(confirm);
                 absent.extend(gone.into_iter().cloned());
             }
         }

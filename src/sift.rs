@@ -4,21 +4,19 @@
 //! same table between two refusals is it about the row; until then the row waits, and says so.
 
 use std::collections::VecDeque;
-use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use journal::{Entry, Journal, Seal};
-use model::{BatchId, Table};
-use store::{Block, LaneKey, SealedBlock};
-use tracing::{error, warn};
+use journal::{Journal, Seal};
+use model::Table;
+use store::{LaneKey, SealedBlock};
+use tracing::warn;
 use wire::books::DeadLetterEntry;
 
 use crate::books;
-use crate::decode;
-use crate::deliver::{Delivery, PAUSE};
+use crate::deliver::{Delivery, PAUSE, Place};
 use crate::lanes::Payload;
 use crate::ranges::Point;
+use crate::renew::walk;
 
 /// A block that ClickHouse refused because of its rows, or so it seems.
 pub(crate) struct Refused {
@@ -62,7 +60,7 @@ impl Piece {
 
 impl Delivery {
     /// Brings in all of a refused block but the rows that it was refused for.
-    pub(crate) async fn sift(&self, refused: Refused) {
+    pub(crate) async fn sift(&self, refused: Refused, place: &mut Place) {
         let Refused { seal, sealed, reason, stored, sure } = &refused;
         let table = sealed.table.def().name;
         warn!(table, rows = seal.rows, %reason, known = sure, "ClickHouse refuses a block: looking for the row");
@@ -72,26 +70,33 @@ impl Delivery {
             // Nobody would read a dead letter about a dead letter.
             let is_letter = piece.refused.sealed.table == Table::DeadLetters;
             let is_row = piece.refused.seal.rows <= 1;
-            match piece.is_proven() {
-                true if is_row && !is_letter => self.bury(piece.refused).await,
-                false if is_row || open.len() >= UNPROVEN_MAX => open.extend(self.wait_and_try(piece).await),
-                _ if is_row => open.extend(self.wait_and_try(piece).await),
-                _ => self.halve(piece, &mut open).await,
+            let waits = match piece.is_proven() {
+                true => is_row && is_letter,
+                false => is_row || open.len() >= UNPROVEN_MAX,
+            };
+            if waits {
+                open.extend(self.wait_and_try(piece, place).await);
+                continue;
+            }
+            self.let_go(piece.refused.seal.batch);
+            match is_row {
+                true => self.bury(piece.refused).await,
+                false => self.halve(piece, &mut open, place).await,
             }
         }
     }
 
     // Nothing can be done about it now: a person must look, or other rows must go in first.
-    async fn wait_and_try(&self, piece: Piece) -> Option<Piece> {
+    async fn wait_and_try(&self, piece: Piece, place: &mut Place) -> Option<Piece> {
         let Piece { refused: Refused { seal, sealed, reason, stored, .. }, stored_first, pause } = piece;
-        let (batch, longest) = (seal.batch, self.hold(seal.batch, &reason));
+        let longest = self.hold(seal.batch, &reason);
+        place.step_aside();
         self.stored.wait(sealed.table, stored, pause).await;
-        let again = self.attempt_sealed(seal, sealed, ONCE).await;
-        self.let_go(batch);
+        let again = self.attempt_sealed(seal, sealed, ONCE, place).await;
         again.map(|refused| Piece { refused, stored_first, pause: (pause * 2).min(longest) })
     }
 
-    async fn halve(&self, piece: Piece, open: &mut VecDeque<Piece>) {
+    async fn halve(&self, piece: Piece, open: &mut VecDeque<Piece>, place: &mut Place) {
         let Piece { refused: Refused { seal, sealed, .. }, stored_first, .. } = piece;
         drop(sealed);
         let middle = seal.rows / 2;
@@ -102,56 +107,8 @@ impl Delivery {
             None => vec![(seal.from, seal.to)],
         };
         for (seal, block) in self.seal_again(&seal, &halves).await {
-            let refused = self.attempt(seal, block, SHORT).await;
+            let refused = self.attempt(seal, block, SHORT, place).await;
             open.extend(refused.map(|refused| Piece { refused, stored_first, pause: PAUSE.0 }));
-        }
-    }
-
-    // Seals parts of a lost or refused batch anew and rebuilds their blocks. All seals are durable
-    // before the old batch is let go: what newer seals cover, recovery takes from the old one.
-    pub(crate) async fn seal_again(&self, old: &Seal, parts: &[(Point, Point)]) -> Vec<(Seal, Block)> {
-        let mut renewed = Vec::new();
-        for &(from, to) in parts {
-            let (block, rows) = self.read_again(old, from, to, rebuild).await;
-            if rows == 0 {
-                warn!(?from, ?to, "rows of a batch are no longer in the journal");
-                continue;
-            }
-            let batch = BatchId::new(self.writer, self.sequence.fetch_add(1, Ordering::Relaxed)).0;
-            let (min_time_ns, max_time_ns) = block.time_range_ns();
-            let seal = Seal { batch, from, to, rows, min_time_ns, max_time_ns, token: batch, ..old.clone() };
-            self.waterline.sent(&seal, block.bytes());
-            if !self.make_durable(self.journal.seal(seal.clone()), &seal).await {
-                return Vec::new();
-            }
-            renewed.push((seal, block));
-        }
-        self.confirm(old);
-        renewed
-    }
-
-    // Reads rows of the seal's lane from the journal on a blocking thread, as often as it takes: to give
-    // up would be to lose them.
-    async fn read_again<T, F>(&self, seal: &Seal, from: Point, to: Point, read: F) -> T
-    where
-        T: Send + 'static,
-        F: Fn(&Journal<Payload>, &LaneKey, Point, Point) -> std::io::Result<T> + Clone + Send + 'static,
-    {
-        let mut pause = PAUSE.0;
-        loop {
-            let (journal, read) = (self.journal.clone(), read.clone());
-            let lane = LaneKey::parse(seal.table, &seal.partition);
-            let outcome = tokio::task::spawn_blocking(move || match lane {
-                Some(lane) => read(&journal, &lane, from, to),
-                None => Err(std::io::Error::other("the seal names a lane that this version does not know")),
-            });
-            match outcome.await {
-                Ok(Ok(found)) => return found,
-                Ok(Err(error)) => error!(%error, "rows cannot be read again from the journal; trying again"),
-                Err(error) => error!(%error, "reading rows again from the journal was cut off; trying again"),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
         }
     }
 
@@ -186,47 +143,6 @@ fn cut(mut row: String) -> String {
         row.truncate(end);
     }
     row
-}
-
-/// Visits the rows of a lane between two points, frame by frame. What is damaged or cannot be decoded is
-/// passed over: the reader and the lanes have told of it.
-fn walk(
-    journal: &Journal<Payload>,
-    lane: &LaneKey,
-    (from, to): (Point, Point),
-    mut visit: impl FnMut(journal::Lsn, &model::Batch, Range<u32>),
-) -> std::io::Result<()> {
-    for entry in journal.reader(from.0) {
-        let Entry::Frame { lsn, header, body } = entry? else { continue };
-        if lsn > to.0 {
-            break;
-        }
-        let Ok(decoded) = decode::frame(&header, &body) else { continue };
-        for (key, ranges) in store::lanes(&decoded.batch) {
-            if key != *lane {
-                continue;
-            }
-            for rows in ranges {
-                let start = if lsn == from.0 { rows.start.max(from.1) } else { rows.start };
-                let end = if lsn == to.0 { rows.end.min(to.1.saturating_add(1)) } else { rows.end };
-                if start < end {
-                    visit(lsn, &decoded.batch, start..end);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The block of a lane's rows between two points.
-fn rebuild(journal: &Journal<Payload>, lane: &LaneKey, from: Point, to: Point) -> std::io::Result<(Block, u32)> {
-    let mut block = Block::new(lane.table);
-    let mut count = 0;
-    walk(journal, lane, (from, to), |_, batch, rows| {
-        count += rows.end - rows.start;
-        block.append(batch, rows);
-    })?;
-    Ok((block, count))
 }
 
 /// The last row of the first half and the first row of the second.
