@@ -12,14 +12,14 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces
     `SpanName` LowCardinality(String) CODEC(ZSTD(1)),
     `SpanKind` LowCardinality(String) CODEC(ZSTD(1)),
     `ServiceName` LowCardinality(String) CODEC(ZSTD(1)),
-    `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    `ScopeName` String CODEC(ZSTD(1)),
-    `ScopeVersion` String CODEC(ZSTD(1)),
-    `SpanAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ResourceAttributes` Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
+    `ScopeName` LowCardinality(String) CODEC(ZSTD(1)),
+    `ScopeVersion` LowCardinality(String) CODEC(ZSTD(1)),
+    `SpanAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(3)),
     `Duration` UInt64 CODEC(T64('bit'), ZSTD(1)),
     `StatusCode` LowCardinality(String) CODEC(ZSTD(1)),
     `StatusMessage` String CODEC(ZSTD(1)),
-    `Events.Timestamp` Array(DateTime64(9)) CODEC(ZSTD(1)),
+    `Events.Timestamp` Array(DateTime64(9)) CODEC(T64('bit'), ZSTD(1)),
     `Events.Name` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `Events.Attributes` Array(Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
     `Events.AttributeTypes` Array(LowCardinality(String)) CODEC(ZSTD(1)),
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces
     `Links.Flags` Array(UInt32) CODEC(ZSTD(1)),
     `Tenant` LowCardinality(String) CODEC(ZSTD(1)),
     `RetentionClass` LowCardinality(String) CODEC(ZSTD(1)),
-    `ReceivedAt` DateTime64(9) CODEC(T64('bit'), ZSTD(1)),
+    `ReceivedAt` DateTime64(9) CODEC(ZSTD(1)),
     `BatchId` UInt128 CODEC(ZSTD(1)),
     `RowVersion` UInt8 CODEC(ZSTD(1)),
     `Flags` UInt32 CODEC(ZSTD(1)),
@@ -43,10 +43,11 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces
     `OriginalEndTimestamp` UInt64 CODEC(ZSTD(1)),
     `SpanAttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
     `ResourceAttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
+    `ResourceKeys` LowCardinality(String) CODEC(ZSTD(1)),
     `ResourceSchemaUrl` LowCardinality(String) CODEC(ZSTD(1)),
     `ResourceDroppedAttributesCount` UInt32 CODEC(ZSTD(1)),
     `EntityRefs` String CODEC(ZSTD(1)),
-    `ScopeAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ScopeAttributes` Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
     `ScopeAttributeTypes` LowCardinality(String) CODEC(ZSTD(1)),
     `ScopeDroppedAttributesCount` UInt32 CODEC(ZSTD(1)),
     `ScopeSchemaUrl` LowCardinality(String) CODEC(ZSTD(1)),
@@ -64,11 +65,13 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces
     `RemoteEndpoint` String CODEC(ZSTD(1)),
     `OriginalFields` String CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_span_attr_value mapValues(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX idx_version RowVersion TYPE minmax GRANULARITY 1,
     INDEX idx_batch BatchId TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY (RetentionClass, toDate(Timestamp, 'UTC'))
-ORDER BY (Tenant, toStartOfFiveMinutes(Timestamp), TraceId)
+ORDER BY (Tenant, toStartOfInterval(Timestamp, toIntervalSecond(10)), TraceId)
 SETTINGS
     index_granularity = 8192,
     ttl_only_drop_parts = 1,

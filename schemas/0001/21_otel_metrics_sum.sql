@@ -1,11 +1,11 @@
 -- Sum points, under the names of the OpenTelemetry ClickHouse exporter, then our own columns.
 CREATE TABLE IF NOT EXISTS {database}.otel_metrics_sum
 (
-    `ResourceAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ResourceAttributes` Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
     `ResourceSchemaUrl` String CODEC(ZSTD(1)),
     `ScopeName` String CODEC(ZSTD(1)),
     `ScopeVersion` String CODEC(ZSTD(1)),
-    `ScopeAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    `ScopeAttributes` Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
     `ScopeDroppedAttrCount` UInt32 CODEC(ZSTD(1)),
     `ScopeSchemaUrl` String CODEC(ZSTD(1)),
     `ServiceName` LowCardinality(String) CODEC(ZSTD(1)),

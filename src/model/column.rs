@@ -132,6 +132,8 @@ pub enum ColumnRef<'a> {
     Map(&'a MapColumn),
     /// Maps through an index.
     MapVia(&'a [u32], &'a MapColumn),
+    /// The keys of maps through an index, each between commas.
+    KeysVia(&'a [u32], &'a MapColumn),
     /// Lists: for each row the number of elements up to and including it, and the elements.
     List(&'a [u32], Box<ColumnRef<'a>>),
 }

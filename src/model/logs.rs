@@ -76,11 +76,11 @@ columns! {
         "ServiceName", "LowCardinality(String)", "ZSTD(1)", "resource attribute service.name" => DictVia(&l.resource, &c.resources.service_name);
         "Body", "String", "ZSTD(1)", "body as text" => Str(&l.body);
         "ResourceSchemaUrl", "LowCardinality(String)", "ZSTD(1)", "schema URL of the resource" => DictVia(&l.resource, &c.resources.schema_url);
-        "ResourceAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "resource attributes as text" => MapVia(&l.resource, &c.resources.attributes);
+        "ResourceAttributes", "Map(LowCardinality(String), LowCardinality(String))", "ZSTD(1)", "resource attributes as text" => MapVia(&l.resource, &c.resources.attributes);
         "ScopeSchemaUrl", "LowCardinality(String)", "ZSTD(1)", "schema URL of the scope" => DictVia(&l.scope, &c.scopes.schema_url);
         "ScopeName", "String", "ZSTD(1)", "instrumentation scope" => DictVia(&l.scope, &c.scopes.name);
         "ScopeVersion", "LowCardinality(String)", "ZSTD(1)", "instrumentation scope version" => DictVia(&l.scope, &c.scopes.version);
-        "ScopeAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "scope attributes as text" => MapVia(&l.scope, &c.scopes.attributes);
+        "ScopeAttributes", "Map(LowCardinality(String), LowCardinality(String))", "ZSTD(1)", "scope attributes as text" => MapVia(&l.scope, &c.scopes.attributes);
         "LogAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "log attributes as text" => Map(&l.attributes);
         "EventName", "String", "ZSTD(1)", "event name" => Dict(&l.event_name);
         "Tenant", "LowCardinality(String)", "ZSTD(1)", "tenant, or empty" => SameText(&c.envelope.tenant);

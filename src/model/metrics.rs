@@ -201,11 +201,11 @@ macro_rules! point_columns {
         columns! {
             $(#[$doc])*
             static $NAME = $table for $Rows, |$r, $c| {
-                "ResourceAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "resource attributes as text" => MapVia(&$r.points.resource, &$c.resources.attributes);
+                "ResourceAttributes", "Map(LowCardinality(String), LowCardinality(String))", "ZSTD(1)", "resource attributes as text" => MapVia(&$r.points.resource, &$c.resources.attributes);
                 "ResourceSchemaUrl", "String", "ZSTD(1)", "schema URL of the resource" => DictVia(&$r.points.resource, &$c.resources.schema_url);
                 "ScopeName", "String", "ZSTD(1)", "instrumentation scope" => DictVia(&$r.points.scope, &$c.scopes.name);
                 "ScopeVersion", "String", "ZSTD(1)", "instrumentation scope version" => DictVia(&$r.points.scope, &$c.scopes.version);
-                "ScopeAttributes", "Map(LowCardinality(String), String)", "ZSTD(1)", "scope attributes as text" => MapVia(&$r.points.scope, &$c.scopes.attributes);
+                "ScopeAttributes", "Map(LowCardinality(String), LowCardinality(String))", "ZSTD(1)", "scope attributes as text" => MapVia(&$r.points.scope, &$c.scopes.attributes);
                 "ScopeDroppedAttrCount", "UInt32", "ZSTD(1)", "dropped scope attributes" => U32Via(&$r.points.scope, &$c.scopes.dropped_attributes);
                 "ScopeSchemaUrl", "String", "ZSTD(1)", "schema URL of the scope" => DictVia(&$r.points.scope, &$c.scopes.schema_url);
                 "ServiceName", "LowCardinality(String)", "ZSTD(1)", "resource attribute service.name" => DictVia(&$r.points.resource, &$c.resources.service_name);

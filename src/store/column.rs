@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use model::text::StrColumn;
 use model::{ColumnRef, MapColumn, TableDef};
 
 use crate::buffer::{hex_texts, put, repeat, repeat_tail, runs, text};
@@ -20,11 +21,20 @@ pub(crate) enum Column {
     /// Texts by dictionary.
     Dict(Dictionary),
     /// Maps: row ends, keys, values.
-    Map { ends: Ends, keys: Dictionary, values: Vec<u8> },
+    Map { ends: Ends, keys: Dictionary, values: Values },
     /// Lists: row ends, elements.
     List { ends: Ends, inner: Box<Column> },
     /// The id of the block, the same in every row and written at the end.
     BatchId,
+}
+
+/// The values of a map column.
+#[derive(Debug)]
+pub(crate) enum Values {
+    /// Texts.
+    Text(Vec<u8>),
+    /// Texts by dictionary.
+    Dict(Dictionary),
 }
 
 /// For each row the number of elements up to and including it, as little-endian 64-bit numbers.
@@ -46,9 +56,14 @@ impl Column {
             Shape::Fixed(width, number) => Column::Fixed { width: *width, number: *number, bytes: Vec::new() },
             Shape::Text => Column::Text(Vec::new()),
             Shape::Dict => Column::Dict(Dictionary::default()),
-            Shape::Map => Column::Map { ends: Ends::default(), keys: Dictionary::default(), values: Vec::new() },
+            Shape::Map => Column::map(Values::Text(Vec::new())),
+            Shape::DictMap => Column::map(Values::Dict(Dictionary::default())),
             Shape::List(inner) => Column::List { ends: Ends::default(), inner: Box::new(Column::new(inner)) },
         }
+    }
+
+    fn map(values: Values) -> Column {
+        Column::Map { ends: Ends::default(), keys: Dictionary::default(), values }
     }
 
     /// Forgets all rows; memory is kept.
@@ -74,7 +89,7 @@ impl Column {
         match self {
             Column::Fixed { bytes, .. } | Column::Text(bytes) => bytes.len(),
             Column::Dict(dict) => dict.bytes(),
-            Column::Map { ends, keys, values } => ends.bytes.len() + keys.bytes() + values.len(),
+            Column::Map { ends, keys, values } => ends.bytes.len() + keys.bytes() + values.bytes(),
             Column::List { ends, inner } => ends.bytes.len() + inner.bytes(),
             Column::BatchId => 0,
         }
@@ -117,7 +132,11 @@ impl Column {
     /// What precedes the data: the version of each dictionary inside.
     pub(crate) fn emit_prefix<'a>(&self, out: &mut dyn FnMut(Cow<'a, [u8]>)) {
         match self {
-            Column::Dict(_) | Column::Map { .. } => out(Cow::Owned(Dictionary::prefix().to_vec())),
+            Column::Dict(_) | Column::Map { values: Values::Text(_), .. } => {
+                out(Cow::Owned(Dictionary::prefix().to_vec()));
+            }
+            // The keys' and the values'.
+            Column::Map { values: Values::Dict(_), .. } => out(Cow::Owned(Dictionary::prefix().repeat(2))),
             Column::List { inner, .. } => inner.emit_prefix(out),
             _ => {}
         }
@@ -131,13 +150,51 @@ impl Column {
             Column::Map { ends, keys, values } => {
                 out(Cow::Borrowed(&ends.bytes));
                 keys.emit(out);
-                out(Cow::Borrowed(values));
+                values.emit(out);
             }
             Column::List { ends, inner } => {
                 out(Cow::Borrowed(&ends.bytes));
                 inner.emit(out);
             }
             Column::BatchId => {}
+        }
+    }
+}
+
+impl Values {
+    fn clear(&mut self) {
+        match self {
+            Values::Text(bytes) => bytes.clear(),
+            Values::Dict(dict) => dict.clear(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Values::Text(bytes) => bytes.len(),
+            Values::Dict(dict) => dict.bytes(),
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        match self {
+            Values::Text(bytes) => bytes.capacity(),
+            Values::Dict(dict) => dict.capacity(),
+        }
+    }
+
+    fn emit<'a>(&'a self, out: &mut dyn FnMut(Cow<'a, [u8]>)) {
+        match self {
+            Values::Text(bytes) => out(Cow::Borrowed(bytes)),
+            Values::Dict(dict) => dict.emit(out),
+        }
+    }
+
+    // Appends the values of pairs of a batch's map.
+    fn pairs(&mut self, source: &StrColumn, pairs: Range<usize>, count: usize) {
+        match self {
+            Values::Text(bytes) => repeat(bytes, source.encoded(pairs), count),
+            Values::Dict(dict) => dict.texts(source, pairs, count),
         }
     }
 }
@@ -234,23 +291,29 @@ fn append_dict(dict: &mut Dictionary, source: &ColumnRef<'_>, rows: Range<usize>
         ColumnRef::Names(values, names) => dict.names(&values[rows], names),
         ColumnRef::Dict(values) => dict.rows_of(values, rows),
         ColumnRef::DictVia(via, values) => dict.rows_via(&via[rows], values),
+        ColumnRef::KeysVia(via, map) => {
+            let mut keys = Vec::new();
+            for (at, count) in runs(&via[rows]) {
+                keys.clear();
+                for (key, _) in map.row(at as usize) {
+                    keys.extend_from_slice(if keys.is_empty() { b"," } else { b"" });
+                    keys.extend_from_slice(key);
+                    keys.push(b',');
+                }
+                dict.same(&keys, count);
+            }
+        }
         other => misfit("a text with few values", other),
     }
 }
 
-fn append_map(
-    ends: &mut Ends,
-    keys: &mut Dictionary,
-    values: &mut Vec<u8>,
-    source: &ColumnRef<'_>,
-    rows: Range<usize>,
-) {
+fn append_map(ends: &mut Ends, keys: &mut Dictionary, values: &mut Values, source: &ColumnRef<'_>, rows: Range<usize>) {
     match source {
         ColumnRef::Map(map) => {
             let pairs = ends.rows(&map.ends, rows);
             if !pairs.is_empty() {
                 keys.rows_of(&map.keys, pairs.clone());
-                values.extend_from_slice(map.values.encoded(pairs));
+                values.pairs(&map.values, pairs, 1);
             }
         }
         ColumnRef::MapVia(via, map) => {
@@ -258,7 +321,7 @@ fn append_map(
             let same = map_runs(via, map);
             for (pairs, count) in &same {
                 ends.same(pairs.len(), *count);
-                repeat(values, map.values.encoded(pairs.clone()), *count);
+                values.pairs(&map.values, pairs.clone(), *count);
             }
             keys.keys_via(&same, &map.keys, via.len());
         }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use model::text::{Dict, DictColumn};
+use model::text::{Dict, DictColumn, StrColumn};
 
 use crate::buffer::{put, runs};
 
@@ -120,6 +120,18 @@ impl Dictionary {
             }
             crate::buffer::repeat_tail(&mut self.index, start, *count);
         }
+    }
+
+    /// Appends `count` times the texts of a batch's column that differ from row to row.
+    pub(crate) fn texts(&mut self, source: &StrColumn, rows: Range<usize>, count: usize) {
+        if rows.is_empty() {
+            return;
+        }
+        let distinct = rows.len();
+        self.translate(distinct, rows.map(|row| source.get(row)));
+        let start = self.index.len();
+        self.translated(0..distinct as u32);
+        crate::buffer::repeat_tail(&mut self.index, start, count);
     }
 
     /// What is written once before the column's data, even when there is none.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::{Map, Number as JsonNumber, Value};
 
 use crate::block::Body;
-use crate::column::Column;
+use crate::column::{Column, Values};
 use crate::shape::Number;
 
 /// Row `row` of `body` as a JSON object, without columns that are empty or zero.
@@ -26,11 +26,18 @@ fn value(column: &Column, row: usize) -> Value {
         Column::Dict(dict) => string(dict.get(row)),
         Column::Map { ends, keys, values } => {
             let Range { start, end } = ends.elements(row);
-            let pairs = (start..end).map(|at| (text_of(keys.get(at)), string(nth_text(values, at))));
+            let pairs = (start..end).map(|at| (text_of(keys.get(at)), string(values_at(values, at))));
             Value::Object(pairs.collect())
         }
         Column::List { ends, inner } => Value::Array(ends.elements(row).map(|at| value(inner, at)).collect()),
         Column::BatchId => Value::Null,
+    }
+}
+
+fn values_at(values: &Values, at: usize) -> &[u8] {
+    match values {
+        Values::Text(bytes) => nth_text(bytes, at),
+        Values::Dict(dict) => dict.get(at),
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) enum Shape {
     Dict,
     /// `Map(LowCardinality(String), String)`.
     Map,
+    /// `Map(LowCardinality(String), LowCardinality(String))`.
+    DictMap,
     /// `Array(…)`, also each part of a Nested.
     List(Box<Shape>),
 }
@@ -40,6 +42,7 @@ impl Shape {
             "String" => Shape::Text,
             "LowCardinality(String)" => Shape::Dict,
             "Map(LowCardinality(String), String)" => Shape::Map,
+            "Map(LowCardinality(String), LowCardinality(String))" => Shape::DictMap,
             "Bool" => Shape::Fixed(1, Bool),
             "UInt8" => Shape::Fixed(1, Unsigned),
             "UInt16" => Shape::Fixed(2, Unsigned),
