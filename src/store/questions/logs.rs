@@ -28,6 +28,8 @@ macro_rules! row_order {
 
 /// Width of the first slice.
 const FIRST_SLICE_NS: i64 = 60 * SECOND_NS;
+/// How much wider each next slice is.
+const GROWTH: i64 = 6;
 
 /// A search.
 #[derive(Clone, Debug)]
@@ -165,7 +167,7 @@ pub async fn histogram(
 async fn edge(ask: &Ask<'_>, search: &LogSearch, rest: Window, wanted: u64) -> Result<Option<i64>, AskError> {
     let mut left = wanted;
     let mut edge_ns = None;
-    for slice in Slices::new(rest, search.newest_first, FIRST_SLICE_NS) {
+    for slice in Slices::new(rest, search.newest_first, FIRST_SLICE_NS, GROWTH) {
         let sql = search.sql(include_str!("logs_times.sql"), ask.tenant, slice, search.time_order(), left);
         let mut times = sql.query(ask).fetch::<TimeRow>()?;
         while let Some(row) = times.next().await? {

@@ -86,6 +86,26 @@ impl Conditions {
         }
     }
 
+    /// Adds: what `build` adds holds, unless `condition` does.
+    pub fn and_unless(&mut self, condition: &'static str, build: impl FnOnce(&mut Conditions)) {
+        let from = self.lines.len();
+        build(self);
+        let inner = self.lines.split_off(from);
+        if !inner.is_empty() {
+            self.lines.push(format!("{condition} OR (({}))", inner.join(") AND (")));
+        }
+    }
+
+    /// Adds: one of the things that `build` adds holds.
+    pub fn and_any(&mut self, build: impl FnOnce(&mut Conditions)) {
+        let from = self.lines.len();
+        build(self);
+        let inner = self.lines.split_off(from);
+        if !inner.is_empty() {
+            self.lines.push(format!("({})", inner.join(") OR (")));
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
@@ -210,6 +230,8 @@ mod tests {
             ["k", "v"].map(|t| Param::Text(t.into())),
         );
         conditions.and_not(|inner| inner.and("D > {@:Int64}", [Param::I64(7)]));
+        conditions.and_unless("E", |inner| inner.and("F = {@:Int64}", [Param::I64(8)]));
+        conditions.and_any(|inner| (9..11).for_each(|value| inner.and("G = {@:Int64}", [Param::I64(value)])));
         let sql = Sql::new(
             "-- For readers.\nSELECT 1\nFROM t\nWHERE Tenant = {tenant:String}\n  --[more]\n  --[none]\n",
             "t1",
@@ -221,6 +243,8 @@ WHERE Tenant = {tenant:String}
   AND (A = {p0:String})
   AND (B[{p1:String}] = {p2:String} OR C[{p1:String}] = {p2:String})
   AND (NOT ((D > {p3:Int64})))
+  AND (E OR ((F = {p4:Int64})))
+  AND ((G = {p5:Int64}) OR (G = {p6:Int64}))
   --[none]
 
 -- tenant = Text("t1")
@@ -228,6 +252,9 @@ WHERE Tenant = {tenant:String}
 -- p1 = Text("k")
 -- p2 = Text("v")
 -- p3 = I64(7)
+-- p4 = I64(8)
+-- p5 = I64(9)
+-- p6 = I64(10)
 "#;
         assert_eq!(sql.drawn(), expected);
     }

@@ -59,8 +59,11 @@ pub type Pairs = Vec<(String, String)>;
 #[derive(Clone, Debug, Row, Deserialize)]
 pub struct DetailRow {
     pub span_id: String,
+    pub parent_span_id: String,
     pub service: String,
+    pub name: String,
     pub kind: String,
+    pub status: String,
     pub start_ns: i64,
     pub duration_ns: u64,
     pub trace_state: String,
@@ -101,6 +104,13 @@ pub struct DetailRow {
     pub local_endpoint: String,
     pub remote_endpoint: String,
     pub original_fields: String,
+    pub padded_id: bool,
+}
+
+impl DetailRow {
+    fn order(&self) -> (i64, &str, &str, &str, u64) {
+        (self.start_ns, &self.span_id, &self.kind, &self.service, self.duration_ns)
+    }
 }
 
 /// Log records of one span and service in a trace.
@@ -139,6 +149,11 @@ pub struct TraceAt {
 }
 
 impl TraceRange {
+    #[cfg(test)]
+    pub(super) fn new(trace_id: &str, first_s: i64, last_s: i64) -> TraceRange {
+        TraceRange { trace_id: trace_id.to_owned(), first_s, last_s, spans: 1, logs: 0 }
+    }
+
     /// The window that holds the trace's rows.
     pub fn window(&self) -> Window {
         Window { from_ns: self.first_s * SECOND_NS, to_ns: (self.last_s + 1) * SECOND_NS }.within(Window::ALL)
@@ -180,19 +195,31 @@ pub async fn details(
     span_ids: &[String],
     mut each: impl FnMut(DetailRow),
 ) -> Result<(), AskError> {
-    let mut rows = details_sql(ask, trace, span_ids).query(ask).fetch::<DetailRow>()?;
+    let mut chosen = Conditions::new("p");
+    if span_ids.len() <= IDS_MAX {
+        chosen.and("SpanId IN {@:Array(String)}", [Param::Texts(span_ids.to_vec())]);
+    }
+    let mut rows = details_sql(ask, trace, &chosen, u64::MAX).query(ask).fetch::<DetailRow>()?;
     while let Some(row) = rows.next().await? {
         each(row);
     }
     Ok(())
 }
 
-fn details_sql(ask: &Ask<'_>, trace: &TraceAt, span_ids: &[String]) -> Sql {
-    let mut chosen = Conditions::new("p");
-    if span_ids.len() <= IDS_MAX {
-        chosen.and("SpanId IN {@:Array(String)}", [Param::Texts(span_ids.to_vec())]);
+/// A small trace in one read: its spans with everything they carry, in the order of [`skeleton`];
+/// `None` when there are more than `limit`.
+pub async fn whole(ask: &Ask<'_>, trace: &TraceAt, limit: usize) -> Result<Option<Vec<DetailRow>>, AskError> {
+    let sql = details_sql(ask, trace, &Conditions::default(), limit as u64 + 1);
+    let mut rows: Vec<DetailRow> = sql.query(ask).fetch_all().await?;
+    if rows.len() > limit {
+        return Ok(None);
     }
-    about(include_str!("trace_details.sql"), ask, trace).fill("spans", &chosen)
+    rows.sort_by(|a, b| a.order().cmp(&b.order()));
+    Ok(Some(rows))
+}
+
+fn details_sql(ask: &Ask<'_>, trace: &TraceAt, chosen: &Conditions, limit: u64) -> Sql {
+    about(include_str!("trace_details.sql"), ask, trace).fill("spans", chosen).set("limit", Param::U64(limit))
 }
 
 /// Log records of the trace per span and service.

@@ -1,8 +1,11 @@
 -- Spans of a trace with everything they carry.
 SELECT
     SpanId AS span_id,
+    ParentSpanId AS parent_span_id,
     ServiceName AS service,
+    SpanName AS name,
     SpanKind AS kind,
+    StatusCode AS status,
     toUnixTimestamp64Nano(Timestamp) AS start_ns,
     Duration AS duration_ns,
     TraceState AS trace_state,
@@ -42,10 +45,12 @@ SELECT
     ScopeDroppedAttributesCount AS scope_dropped,
     LocalEndpoint AS local_endpoint,
     RemoteEndpoint AS remote_endpoint,
-    OriginalFields AS original_fields
+    OriginalFields AS original_fields,
+    toBool(startsWith(TraceId, '0000000000000000')) AS padded_id
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
     --[spans]
+LIMIT {limit:UInt64}

@@ -1,9 +1,11 @@
 //! Trace search: which traces match (newest first, in stable pages), and what a list says about each.
 //!
-//! The key of a page is the trace's earliest matching span in the window; without conditions that is
-//! its start. The window is read in growing slices from its newest end, so the latest twenty traces of
-//! a year cost minutes of data. A trace that reaches into several slices is seen in each; the summary,
-//! which reads the whole trace anyway, says which slice its key lies in, so it is listed once.
+//! The key of a page is the trace's earliest span in the window by which it was found; without
+//! conditions that is its start. Spans are found by narrow columns and indexes where these know enough
+//! ([`SpanMatch::ways`]); the summary, which reads the whole trace anyway, has the last word.
+//! The window is read in growing slices from its newest end, so the latest twenty traces of a year cost
+//! seconds of data. A trace that reaches into several slices is seen in each; the summary says which
+//! slice its key lies in, so it is listed once.
 
 use clickhouse::Row;
 use model::mark;
@@ -17,7 +19,13 @@ use super::{Ask, AskError, Bounds, Slices, SpanMatch, TraceMatch, Window, trace}
 /// How far around a slice the other spans of a trace are looked for when whole traces are judged.
 const AROUND_NS: i64 = 3_600 * SECOND_NS;
 /// Width of the first slice when spans decide, and when whole traces do.
-const FIRST_SLICE_NS: [i64; 2] = [30 * SECOND_NS, 900 * SECOND_NS];
+const FIRST_SLICE_NS: [i64; 2] = [5 * SECOND_NS, 900 * SECOND_NS];
+/// How much wider each next slice is.
+const GROWTH: i64 = 10;
+/// Most ranges that the spans of one page are looked for in.
+const RANGES_MAX: usize = 50;
+/// Ranges this near to each other are read as one: the table is sorted by ten seconds.
+const GAP_NS: i64 = 10 * SECOND_NS;
 /// Queries for candidates in one page; a search that needs more is answered in part.
 const ROUNDS_MAX: usize = 48;
 /// Fewest candidates fetched at once: some will turn out to belong to another slice.
@@ -84,6 +92,8 @@ pub struct Summary {
     parents_present: bool,
     /// Whether a sender used a 64-bit id.
     pub id64: bool,
+    /// Whether another program wrote one of its spans.
+    foreign: bool,
 }
 
 #[derive(Row, Deserialize)]
@@ -116,7 +126,7 @@ pub async fn search(ask: &Ask<'_>, search: &TraceSearch) -> Result<TracePage, As
     let rest = Window { to_ns: window.to_ns.min(before.0.saturating_add(1)), ..window };
     let first_ns = FIRST_SLICE_NS[usize::from(!search.whole.is_any())];
     let mut rounds = 0;
-    for slice in Slices::new(rest, true, first_ns) {
+    for slice in Slices::new(rest, true, first_ns, GROWTH) {
         loop {
             if rounds == ROUNDS_MAX {
                 page.partial = true;
@@ -158,25 +168,29 @@ fn seen(search: &TraceSearch, prefix: &'static str) -> Conditions {
 }
 
 fn candidates_sql(tenant: &str, search: &TraceSearch, slice: Window, before: &(i64, String), limit: usize) -> Sql {
-    let whole = !search.whole.is_any();
-    let template = if whole { include_str!("traces_newest_whole.sql") } else { include_str!("traces_newest.sql") };
-    let mut sql = Sql::new(template, tenant)
-        .window(slice)
-        .set("before_ns", Param::I64(before.0))
-        .set("before_id", Param::Text(before.1.clone()))
-        .set("limit", Param::U64(limit as u64))
-        .fill("seen", &seen(search, "s"))
-        .fill("span", &search.span.conditions("p"));
-    if whole {
-        let wide =
+    let asked = |template| {
+        Sql::new(template, tenant)
+            .window(slice)
+            .set("before_ns", Param::I64(before.0))
+            .set("before_id", Param::Text(before.1.clone()))
+            .set("limit", Param::U64(limit as u64))
+            .fill("seen", &seen(search, "s"))
+    };
+    if !search.whole.is_any() {
+        let around =
             Window { from_ns: slice.from_ns.saturating_sub(AROUND_NS), to_ns: slice.to_ns.saturating_add(AROUND_NS) };
-        let wide = wide.within(Window::ALL);
-        sql = sql
+        let wide = around.within(Window::ALL);
+        return asked(include_str!("traces_newest_whole.sql"))
+            .fill("span", &search.span.conditions("p"))
             .set("wide_from", Param::I64(wide.from_ns))
             .set("wide_to", Param::I64(wide.to_ns))
             .fill("trace", &search.whole.conditions("t"));
     }
-    sql
+    match &search.span.ways()[..] {
+        [way] => asked(include_str!("traces_newest.sql")).fill("way", way),
+        [way, other, ..] => asked(include_str!("traces_newest_either.sql")).fill("way", way).fill("other_way", other),
+        [] => unreachable!("a span always has a way to match"),
+    }
 }
 
 async fn candidates(
@@ -189,15 +203,41 @@ async fn candidates(
     Ok(candidates_sql(ask.tenant, search, slice, before, limit).query(ask).fetch_all().await?)
 }
 
-fn summary_sql(tenant: &str, search: &TraceSearch, window: Window, held: Window, ids: Vec<String>) -> Sql {
+fn summary_sql(
+    tenant: &str,
+    search: &TraceSearch,
+    window: Window,
+    held: &[Window],
+    ids: &[String],
+    foreign: bool,
+) -> Sql {
+    // Whole traces are found by the conditions themselves.
+    let (finds, refines) = match search.whole.is_any() {
+        true => (search.span.finds(foreign), search.span.refines()),
+        false => (search.span.conditions("p"), Conditions::default()),
+    };
     Sql::new(include_str!("traces_summary.sql"), tenant)
         .window(window)
-        .set("held_from", Param::I64(held.from_ns))
-        .set("held_to", Param::I64(held.to_ns))
-        .set("ids", Param::Texts(ids))
+        .set("ids", Param::Texts(ids.to_vec()))
         .set("id64", Param::U64(u64::from(mark::ID64)))
         .fill("seen", &seen(search, "s"))
-        .fill("span", &search.span.conditions("p"))
+        .fill("finds", &finds)
+        .fill("refines", &refines)
+        .fill("held", &within(held))
+}
+
+/// One of the windows holds the row.
+fn within(windows: &[Window]) -> Conditions {
+    let mut out = Conditions::new("h");
+    out.and_any(|out| {
+        for window in windows {
+            out.and(
+                "Timestamp >= fromUnixTimestamp64Nano({@:Int64}) AND Timestamp < fromUnixTimestamp64Nano({@:Int64})",
+                [Param::I64(window.from_ns), Param::I64(window.to_ns)],
+            );
+        }
+    });
+    out
 }
 
 async fn summaries(
@@ -208,22 +248,40 @@ async fn summaries(
 ) -> Result<Vec<Summary>, AskError> {
     let ids: Vec<String> = found.into_iter().map(|candidate| candidate.trace_id).collect();
     let held = held(&trace::ranges(ask, &ids).await?, ids.len());
-    let mut summaries: Vec<Summary> = summary_sql(ask.tenant, search, window, held, ids).query(ask).fetch_all().await?;
+    let ask_for = |foreign| summary_sql(ask.tenant, search, window, &held, &ids, foreign).query(ask);
+    let mut summaries: Vec<Summary> = ask_for(false).fetch_all().await?;
+    if summaries.iter().any(|summary| summary.foreign) {
+        summaries = ask_for(true).fetch_all().await?;
+    }
     summaries.retain(|summary| summary.matches > 0);
     summaries.sort_by(|a, b| (b.key_ns, &b.trace_id).cmp(&(a.key_ns, &a.trace_id)));
     Ok(summaries)
 }
 
-/// The window that holds traces with these ranges; everything when the index does not know them all.
-fn held(ranges: &[TraceRange], wanted: usize) -> Window {
+/// The windows that hold traces with these ranges, in order and apart; everything when the index does
+/// not know them all.
+fn held(ranges: &[TraceRange], wanted: usize) -> Vec<Window> {
     if ranges.len() < wanted {
-        return Window::ALL;
+        return vec![Window::ALL];
     }
-    ranges
-        .iter()
-        .map(TraceRange::window)
-        .reduce(|a, b| Window { from_ns: a.from_ns.min(b.from_ns), to_ns: a.to_ns.max(b.to_ns) })
-        .unwrap_or(Window::ALL)
+    let mut windows: Vec<Window> = ranges.iter().map(TraceRange::window).collect();
+    windows.sort_unstable_by_key(|window| window.from_ns);
+    let mut gap_ns = GAP_NS;
+    loop {
+        let mut joined: Vec<Window> = Vec::with_capacity(windows.len());
+        for window in &windows {
+            match joined.last_mut() {
+                Some(last) if window.from_ns <= last.to_ns.saturating_add(gap_ns) => {
+                    last.to_ns = last.to_ns.max(window.to_ns);
+                }
+                _ => joined.push(*window),
+            }
+        }
+        if joined.len() <= RANGES_MAX {
+            return joined;
+        }
+        gap_ns = gap_ns.saturating_mul(4);
+    }
 }
 
 #[cfg(test)]
@@ -242,8 +300,24 @@ mod tests {
         change(&mut search);
         let before = search.after.clone().map_or((i64::MAX, String::new()), |end| (end.key_ns, end.trace_id));
         let candidates = candidates_sql("acme", &search, search.window, &before, 21).drawn();
-        let summary = summary_sql("acme", &search, search.window, Window::ALL, vec!["ab".into()]).drawn();
-        check_golden(name, &format!("{candidates}\n{summary}"));
+        let held = [Window { from_ns: 500, to_ns: 900 }, Window::ALL];
+        let summary = |foreign| summary_sql("acme", &search, search.window, &held, &["ab".into()], foreign).drawn();
+        check_golden(name, &format!("{candidates}\n{}\n{}", summary(false), summary(true)));
+    }
+
+    // Scenario: traces near each other, far apart, and more of those than are asked for one by one.
+    // Guarantee: the windows hold every trace, in order, apart from each other, and are few.
+    #[test]
+    fn windows_of_traces() {
+        let range = |first_s: i64, last_s: i64| TraceRange::new("ab", first_s, last_s);
+        let found = held(&[range(100, 102), range(90, 91), range(500, 500)], 3);
+        let seconds = |window: &Window| (window.from_ns / SECOND_NS, window.to_ns / SECOND_NS);
+        assert_eq!(found.iter().map(seconds).collect::<Vec<_>>(), [(90, 103), (500, 501)]);
+        assert_eq!(held(&[range(1, 2)], 2), [Window::ALL]);
+        let many: Vec<TraceRange> = (0..1_000).map(|at| range(at * 100, at * 100 + 1)).collect();
+        let found = held(&many, 1_000);
+        assert!(found.len() <= RANGES_MAX);
+        assert!(many.iter().all(|range| found.iter().any(|window| range.window().within(*window) == range.window())));
     }
 
     // Scenario: searches with no, some and all conditions, and a following page.
@@ -262,6 +336,10 @@ mod tests {
                 ("user'id".into(), "\\x' OR 1=1".into()),
                 ("empty".into(), String::new()),
             ];
+        });
+        drawn("traces_attribute", |search| {
+            search.span.service = Some("front".into());
+            search.span.attributes = vec![("user'id".into(), "\\x' OR 1=1".into()), ("region".into(), "eu".into())];
         });
         drawn("traces_whole", |search| {
             search.whole = TraceMatch { ok: true, min_duration_ns: Some(5), max_duration_ns: Some(9) };

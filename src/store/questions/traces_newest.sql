@@ -1,4 +1,4 @@
--- The newest traces with a matching span in a window, by their earliest matching span in it.
+-- The newest traces with a span in a window that can match, by their earliest such span in it.
 SELECT
     TraceId AS trace_id,
     toUnixTimestamp64Nano(min(Timestamp)) AS key_ns
@@ -7,7 +7,7 @@ WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
     --[seen]
-    --[span]
+    --[way]
 GROUP BY trace_id
 HAVING (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
 ORDER BY key_ns DESC, trace_id DESC

@@ -38,13 +38,14 @@ pub struct Slices {
     rest: Window,
     newest_first: bool,
     width_ns: i64,
+    growth: i64,
 }
 
 impl Slices {
-    /// Slices of `window` in the given direction, the first `first_width_ns` wide, each six times
+    /// Slices of `window` in the given direction, the first `first_width_ns` wide, each `growth` times
     /// as wide as the one before.
-    pub fn new(window: Window, newest_first: bool, first_width_ns: i64) -> Slices {
-        Slices { rest: window, newest_first, width_ns: first_width_ns.max(1) }
+    pub fn new(window: Window, newest_first: bool, first_width_ns: i64, growth: i64) -> Slices {
+        Slices { rest: window, newest_first, width_ns: first_width_ns.max(1), growth: growth.max(1) }
     }
 }
 
@@ -66,7 +67,7 @@ impl Iterator for Slices {
             self.rest.from_ns = to_ns;
             slice
         };
-        self.width_ns = self.width_ns.saturating_mul(6);
+        self.width_ns = self.width_ns.saturating_mul(self.growth);
         Some(slice)
     }
 }
@@ -81,8 +82,8 @@ mod tests {
     fn slices_cover() {
         for (from_ns, to_ns) in [(0, 0), (5, 6), (0, 1_000), (-7, 1_000_000), (EARLIEST_NS, LATEST_NS)] {
             let window = Window { from_ns, to_ns };
-            let newest: Vec<Window> = Slices::new(window, true, 10).collect();
-            let oldest: Vec<Window> = Slices::new(window, false, 10).collect();
+            let newest: Vec<Window> = Slices::new(window, true, 10, 6).collect();
+            let oldest: Vec<Window> = Slices::new(window, false, 10, 10).collect();
             let mut edge = to_ns;
             for slice in &newest {
                 assert!(!slice.is_empty());

@@ -10,4 +10,5 @@ mod questions_client;
 #[allow(dead_code, unused_imports)] // Shared with the unit tests, which use other parts of it.
 mod sample;
 mod schema;
+mod search;
 mod support;

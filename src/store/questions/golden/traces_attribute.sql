@@ -1,0 +1,146 @@
+SELECT
+    TraceId AS trace_id,
+    toUnixTimestamp64Nano(min(Timestamp)) AS key_ns
+FROM
+(
+    SELECT TraceId, Timestamp
+    FROM otel_traces
+    WHERE Tenant = {tenant:String}
+        AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+        AND (has(mapValues(SpanAttributes), {p1:String}) AND SpanAttributes[{p0:String}] = {p1:String})
+        AND (ServiceName = {p2:String})
+        AND (SpanAttributes[{p3:String}] = {p4:String} OR ResourceAttributes[{p3:String}] = {p4:String})
+    UNION ALL
+    SELECT TraceId, Timestamp
+    FROM otel_traces
+    WHERE Tenant = {tenant:String}
+        AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+        AND (ResourceKeys = '' OR position(ResourceKeys, {q0:String}) > 0)
+        AND (ResourceAttributes[{q1:String}] = {q2:String})
+        AND (ServiceName = {q3:String})
+        AND (SpanAttributes[{q4:String}] = {q5:String} OR ResourceAttributes[{q4:String}] = {q5:String})
+)
+GROUP BY trace_id
+HAVING (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
+ORDER BY key_ns DESC, trace_id DESC
+LIMIT {limit:UInt64}
+
+-- tenant = Text("acme")
+-- from = I64(1000)
+-- to = I64(2000)
+-- before_ns = I64(9223372036854775807)
+-- before_id = Text("")
+-- limit = U64(21)
+-- p0 = Text("user'id")
+-- p1 = Text("\\x' OR 1=1")
+-- p2 = Text("front")
+-- p3 = Text("region")
+-- p4 = Text("eu")
+-- q0 = Text(",user'id,")
+-- q1 = Text("user'id")
+-- q2 = Text("\\x' OR 1=1")
+-- q3 = Text("front")
+-- q4 = Text("region")
+-- q5 = Text("eu")
+
+WITH
+    (
+        Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+        AND (ServiceName = {p0:String})
+        AND (SpanAttributes[{p1:String}] = {p2:String} OR ResourceAttributes[{p1:String}] = {p2:String})
+        AND (SpanAttributes[{p3:String}] = {p4:String} OR ResourceAttributes[{p3:String}] = {p4:String})
+    ) AS found,
+    (
+        found
+    ) AS matching,
+    (ParentSpanId = '' OR ParentSpanId = SpanId) AS parentless,
+    toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
+    groupUniqArrayIf(sipHash64(ParentSpanId), NOT parentless) AS parents
+SELECT
+    TraceId AS trace_id,
+    toUnixTimestamp64Nano(minIf(Timestamp, found)) AS key_ns,
+    countIf(matching) AS matches,
+    toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
+    toUInt64(max(began + least(Duration, 4000000000000000000)) - min(began)) AS duration_ns,
+    uniqExact(SpanId, ServiceName, SpanKind, Timestamp, Duration) AS spans,
+    uniqExactIf((SpanId, ServiceName, SpanKind, Timestamp, Duration), StatusCode = 'Error') AS errors,
+    arraySort(groupUniqArray(toString(ServiceName))) AS services,
+    countIf(parentless) AS roots,
+    argMinIf((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId), parentless) AS root,
+    argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
+    toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
+    toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64,
+    toBool(min(RowVersion) = 0) AS foreign
+FROM otel_traces
+WHERE Tenant = {tenant:String}
+    AND TraceId IN {ids:Array(String)}
+    AND ((Timestamp >= fromUnixTimestamp64Nano({h0:Int64}) AND Timestamp < fromUnixTimestamp64Nano({h1:Int64})) OR (Timestamp >= fromUnixTimestamp64Nano({h2:Int64}) AND Timestamp < fromUnixTimestamp64Nano({h3:Int64})))
+GROUP BY trace_id
+
+-- tenant = Text("acme")
+-- from = I64(1000)
+-- to = I64(2000)
+-- ids = Texts(["ab"])
+-- id64 = U64(16)
+-- p0 = Text("front")
+-- p1 = Text("user'id")
+-- p2 = Text("\\x' OR 1=1")
+-- p3 = Text("region")
+-- p4 = Text("eu")
+-- h0 = I64(500)
+-- h1 = I64(900)
+-- h2 = I64(-2208988800000000000)
+-- h3 = I64(9214646400000000000)
+
+WITH
+    (
+        Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+        AND (ServiceName = {p0:String})
+        AND (SpanAttributes[{p1:String}] = {p2:String} OR ResourceAttributes[{p1:String}] = {p2:String})
+        AND (SpanAttributes[{p3:String}] = {p4:String} OR ResourceAttributes[{p3:String}] = {p4:String})
+    ) AS found,
+    (
+        found
+    ) AS matching,
+    (ParentSpanId = '' OR ParentSpanId = SpanId) AS parentless,
+    toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
+    groupUniqArrayIf(sipHash64(ParentSpanId), NOT parentless) AS parents
+SELECT
+    TraceId AS trace_id,
+    toUnixTimestamp64Nano(minIf(Timestamp, found)) AS key_ns,
+    countIf(matching) AS matches,
+    toUnixTimestamp64Nano(min(Timestamp)) AS start_ns,
+    toUInt64(max(began + least(Duration, 4000000000000000000)) - min(began)) AS duration_ns,
+    uniqExact(SpanId, ServiceName, SpanKind, Timestamp, Duration) AS spans,
+    uniqExactIf((SpanId, ServiceName, SpanKind, Timestamp, Duration), StatusCode = 'Error') AS errors,
+    arraySort(groupUniqArray(toString(ServiceName))) AS services,
+    countIf(parentless) AS roots,
+    argMinIf((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId), parentless) AS root,
+    argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
+    toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
+    toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64,
+    toBool(min(RowVersion) = 0) AS foreign
+FROM otel_traces
+WHERE Tenant = {tenant:String}
+    AND TraceId IN {ids:Array(String)}
+    AND ((Timestamp >= fromUnixTimestamp64Nano({h0:Int64}) AND Timestamp < fromUnixTimestamp64Nano({h1:Int64})) OR (Timestamp >= fromUnixTimestamp64Nano({h2:Int64}) AND Timestamp < fromUnixTimestamp64Nano({h3:Int64})))
+GROUP BY trace_id
+
+-- tenant = Text("acme")
+-- from = I64(1000)
+-- to = I64(2000)
+-- ids = Texts(["ab"])
+-- id64 = U64(16)
+-- p0 = Text("front")
+-- p1 = Text("user'id")
+-- p2 = Text("\\x' OR 1=1")
+-- p3 = Text("region")
+-- p4 = Text("eu")
+-- h0 = I64(500)
+-- h1 = I64(900)
+-- h2 = I64(-2208988800000000000)
+-- h3 = I64(9214646400000000000)
