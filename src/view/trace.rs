@@ -11,8 +11,8 @@ use model::spans::{sent_end, sent_start};
 use model::{SpanId, mark};
 use serde::Serialize;
 use store::questions::logs::{LogSearch, search};
-use store::questions::trace::{DetailRow, SpanLogsRow, TraceAt, TraceRange};
-use store::questions::{Ask, LogMatch, Window, trace};
+use store::questions::trace::{DetailRow, SkeletonRow, SpanLogsRow, TraceAt, TraceRange};
+use store::questions::{Ask, AskError, LogMatch, Window, trace};
 use utoipa::ToSchema;
 
 use crate::attributes::Attributes;
@@ -284,6 +284,8 @@ pub fn log_ids(trace_id: &str) -> Vec<String> {
 
 /// A trace read narrowly: where it is, its tree, its log counts.
 struct Found {
+    /// What the spans carry, when the trace was read in one go.
+    carried: Option<Vec<DetailRow>>,
     spans_at: TraceAt,
     logs_at: TraceAt,
     tree: Tree,
@@ -306,10 +308,10 @@ impl View {
         let span_id = question.span_id.as_deref().map(query::span_id).transpose()?;
         let client = self.store.client()?;
         let ask = ask(&client, tenant);
-        let found = find(&ask, &id, &self.limits).await?;
+        let mut found = find(&ask, &id, &self.limits, question.limit != Some(0)).await?;
         let rows = found.rows(&question, span_id.as_deref(), &self.limits);
         let mut gathered = Gathered::new(question.typed);
-        let details = details(&ask, &found, &rows).await?;
+        let details = details(&ask, &mut found, &rows).await?;
         let spans = found.spans(&rows, details, &mut gathered, question.typed);
         let (logs, logs_next_cursor) = self.trace_logs(&ask, &found, &question, span_id, &mut gathered, now_ns).await?;
         let (resources, scopes) = gathered.into_lists();
@@ -346,7 +348,7 @@ impl View {
     pub async fn trace_columns(&self, tenant: &str, trace_id: &str) -> Result<TraceColumnsAnswer, ViewError> {
         let id = query::trace_id(trace_id)?;
         let client = self.store.client()?;
-        let found = find(&ask(&client, tenant), &id, &self.limits).await?;
+        let found = find(&ask(&client, tenant), &id, &self.limits, false).await?;
         let (start_ns, duration_ns) = found.extent();
         let partial_reason = found.partial_reason();
         Ok(TraceColumnsAnswer {
@@ -388,32 +390,20 @@ impl View {
     }
 }
 
-/// Finds a trace: its range from the index, its spans narrowly, its log counts.
-async fn find(ask: &Ask<'_>, id: &str, limits: &Limits) -> Result<Found, ViewError> {
+/// Traces up to this size are read in one go; of larger ones first what the tree needs.
+const WHOLE_MAX: usize = 500;
+
+/// Finds a trace: its range from the index, its spans (narrowly, or `carried` with them what they
+/// carry), its log counts.
+async fn find(ask: &Ask<'_>, id: &str, limits: &Limits, carried: bool) -> Result<Found, ViewError> {
     let log_ids = log_ids(id);
     let ranges = trace::ranges(ask, &log_ids).await?;
     let own = ranges.iter().find(|range| range.trace_id == id);
     let spans_at = TraceAt { ids: vec![id.to_owned()], window: own.map_or(Window::ALL, TraceRange::window) };
     let logs_at = TraceAt { ids: log_ids, window: own.and_then(|_| union(&ranges)).unwrap_or(Window::ALL) };
-    let mut builder = Builder::default();
-    let mut id64 = false;
-    let read_spans = trace::skeleton(ask, &spans_at, limits.trace_spans_max + 1, |row| {
-        id64 |= row.padded_id && row.marks & mark::ID64 != 0;
-        let node = Node {
-            span_id: id_number(row.span_id),
-            parent_id: id_number(row.parent_span_id),
-            service: builder.service(row.service),
-            name: builder.name(row.name),
-            kind: number_of(&SPAN_KINDS, row.kind),
-            status: number_of(&STATUS_CODES, row.status),
-            start_ns: row.start_ns,
-            duration_ns: row.duration_ns,
-            marks: row.marks,
-            dropped: row.dropped,
-        };
-        builder.push(node);
-    });
-    let (_, span_logs) = tokio::try_join!(read_spans, trace::span_logs(ask, &logs_at))?;
+    let small = carried && own.is_some_and(|own| own.spans <= WHOLE_MAX as u64);
+    let (read, span_logs) = tokio::try_join!(read(ask, &spans_at, limits, small), trace::span_logs(ask, &logs_at))?;
+    let Read { mut builder, id64, carried } = read;
     if builder.is_empty() && span_logs.is_empty() {
         return Err(ViewError::NotFound(format!("no span and no log of trace {id} is stored")));
     }
@@ -422,7 +412,61 @@ async fn find(ask: &Ask<'_>, id: &str, limits: &Limits) -> Result<Found, ViewErr
     let tree = builder.build();
     let total_spans = if more { trace::span_count(ask, &spans_at).await? } else { tree.nodes.len() as u64 };
     let log_counts = log_counts(&tree, &span_logs);
-    Ok(Found { spans_at, logs_at, tree, id64, total_spans, span_logs, log_counts })
+    Ok(Found { carried, spans_at, logs_at, tree, id64, total_spans, span_logs, log_counts })
+}
+
+/// A trace's spans as read.
+#[derive(Default)]
+struct Read {
+    builder: Builder,
+    id64: bool,
+    carried: Option<Vec<DetailRow>>,
+}
+
+async fn read(ask: &Ask<'_>, at: &TraceAt, limits: &Limits, small: bool) -> Result<Read, AskError> {
+    let mut read = Read::default();
+    if small && let Some(rows) = trace::whole(ask, at, WHOLE_MAX.min(limits.trace_spans_max)).await? {
+        rows.iter().for_each(|row| read.push(&narrow(row)));
+        return Ok(Read { carried: Some(rows), ..read });
+    }
+    trace::skeleton(ask, at, limits.trace_spans_max + 1, |row| read.push(row)).await?;
+    Ok(read)
+}
+
+impl Read {
+    fn push(&mut self, row: &SkeletonRow<'_>) {
+        self.id64 |= row.padded_id && row.marks & mark::ID64 != 0;
+        let node = Node {
+            span_id: id_number(row.span_id),
+            parent_id: id_number(row.parent_span_id),
+            service: self.builder.service(row.service),
+            name: self.builder.name(row.name),
+            kind: number_of(&SPAN_KINDS, row.kind),
+            status: number_of(&STATUS_CODES, row.status),
+            start_ns: row.start_ns,
+            duration_ns: row.duration_ns,
+            marks: row.marks,
+            dropped: row.dropped,
+        };
+        self.builder.push(node);
+    }
+}
+
+/// What the tree needs of a span.
+fn narrow(row: &DetailRow) -> SkeletonRow<'_> {
+    SkeletonRow {
+        span_id: &row.span_id,
+        parent_span_id: &row.parent_span_id,
+        service: &row.service,
+        name: &row.name,
+        kind: &row.kind,
+        status: &row.status,
+        start_ns: row.start_ns,
+        duration_ns: row.duration_ns,
+        marks: row.marks,
+        dropped: row.dropped_attributes > 0 || row.dropped_events > 0 || row.dropped_links > 0,
+        padded_id: row.padded_id,
+    }
 }
 
 fn union(ranges: &[TraceRange]) -> Option<Window> {
@@ -470,10 +514,19 @@ fn identity(tree: &Tree, node: &Node) -> Identity {
     (node.span_id, tree.services[node.service as usize].clone(), node.kind, node.start_ns, node.duration_ns)
 }
 
+fn carrier(row: &DetailRow) -> Identity {
+    let kind = number_of(&SPAN_KINDS, &row.kind);
+    (id_number(&row.span_id), row.service.clone(), kind, row.start_ns, row.duration_ns)
+}
+
 /// What the spans of a page carry, by identity.
-async fn details(ask: &Ask<'_>, found: &Found, rows: &[usize]) -> Result<HashMap<Identity, DetailRow>, ViewError> {
+async fn details(ask: &Ask<'_>, found: &mut Found, rows: &[usize]) -> Result<HashMap<Identity, DetailRow>, ViewError> {
     let mut read = HashMap::with_capacity(rows.len());
     if rows.is_empty() {
+        return Ok(read);
+    }
+    if let Some(carried) = found.carried.take() {
+        read.extend(carried.into_iter().map(|row| (carrier(&row), row)));
         return Ok(read);
     }
     let nodes = || rows.iter().map(|row| &found.tree.nodes[*row]);
@@ -486,8 +539,7 @@ async fn details(ask: &Ask<'_>, found: &Found, rows: &[usize]) -> Result<HashMap
     ids.sort_unstable();
     ids.dedup();
     trace::details(ask, &at, &ids, |row| {
-        let kind = number_of(&SPAN_KINDS, &row.kind);
-        let identity = (id_number(&row.span_id), row.service.clone(), kind, row.start_ns, row.duration_ns);
+        let identity = carrier(&row);
         if wanted.contains(&identity) {
             read.insert(identity, row);
         }
