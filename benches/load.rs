@@ -46,6 +46,9 @@ struct Args {
     /// Different requests; they are sent in turn, each time with other trace ids
     #[arg(long, default_value_t = 16)]
     different: usize,
+    /// Seconds before now over which the times of the different requests are spread
+    #[arg(long, default_value_t = 0)]
+    over: u64,
     /// First stamp, so that several runs send different bodies
     #[arg(long, default_value_t = 1)]
     stamp: u32,
@@ -72,7 +75,8 @@ fn main() {
     let args = Args::parse();
     let workload = Workload::parse(&args.workload).expect("--workload is S, M, L or LOG");
     let now_ns = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    let requests = workload.requests(args.different, args.batch, now_ns);
+    let step_ns = args.over * 1_000_000_000 / args.different.max(1) as u64;
+    let requests = workload.requests(args.different, args.batch, now_ns, step_ns);
     let bytes: usize = requests.iter().map(|request| request.body.len()).sum();
     let items: usize = requests.iter().map(|request| request.items).sum();
     let shared = Arc::new(Shared {

@@ -435,7 +435,7 @@ def queries(args):
     try:
         for total in (args.store,) if args.reuse else (1_000_000, args.store):
             if not args.reuse:
-                load(PORTS["otlp_grpc"], "M", total - stored, retry=True, different=1000)
+                load(PORTS["otlp_grpc"], "M", total - stored, retry=True, different=1000, over=args.over)
             stored = total
             wait_for("everything to be stored", lambda: http(f"{api}/flush", b"") is not None, patience=900)
             quiet([child_of(ours.pid)], below_s=0.1, patience=45)
@@ -446,15 +446,19 @@ def queries(args):
             keep("trace_by_id", spans=rows, parts=parts, first=round(took[0], 1), ms=percentiles(took[20:]), samples=len(took) - 20)
         now = time.time_ns()
         user = reader("SELECT SpanAttributes['app.user.id'] FROM hypocenter.otel_traces WHERE SpanAttributes['app.user.id'] != '' LIMIT 1 OFFSET 70000")[0]
+        hour = {"from": now - 3_600_000_000_000, "to": now}
         for name, query in (("promoted key, anywhere", {"attr": "http.route=/api/checkout"}), ("promoted key, rare, anywhere", {"attr": "http.response.status_code=504"}),
-                            ("any key, one hour", {"attr": f"app.user.id={user}", "from": now - 3_600_000_000_000, "to": now}), ("service and errors", {"service": "checkout", "status": "error"})):
-            took, failed, end = [], None, time.monotonic() + 60
+                            ("promoted key, no such value", {"attr": "http.route=/nowhere"}), ("any key, one span, anywhere", {"attr": f"app.user.id={user}"}),
+                            ("any key, one span, one hour", {"attr": f"app.user.id={user}", **hour}), ("any key, many spans, one hour", {"attr": "server.port=5432", **hour}),
+                            ("any key, no such value, one hour", {"attr": "app.user.id=nobody", **hour}), ("service and errors", {"service": "checkout", "status": "error"}), ("no conditions", {})):
+            took, failed, end, engine = [], None, time.monotonic() + 60, child_of(ours.pid)
+            before = cpu_s(engine)
             while len(took) < 15 and time.monotonic() < end and not failed:
                 try:
                     took.append(timed(f"{api}/traces?" + urllib.parse.urlencode(query)))
                 except urllib.error.HTTPError as error:
                     failed = f"status {error.code}"
-            keep("search", query=name, spans=stored, ms=percentiles(took), samples=len(took), failed=failed)
+            keep("search", query=name, spans=stored, over_s=args.over, ms=percentiles(took), engine_cpu_ms=round((cpu_s(engine) - before) / max(len(took), 1) * 1e3, 1), samples=len(took), failed=failed)
         ours.stop()
         began = time.monotonic()
         ours = hypocenter(data, **settings)
@@ -476,6 +480,7 @@ def main():
     parser.add_argument("--spans", type=int, default=1_000_000, help="spans of a round")
     parser.add_argument("--seconds", type=int, default=30, help="length of runs at a fixed rate")
     parser.add_argument("--store", type=int, default=10_000_000, help="spans of the large store")
+    parser.add_argument("--over", type=int, default=300, help="seconds over which the spans of the large store lie")
     parser.add_argument("--reuse", action="store_true", help="ask the large store of the last run again")
     parser.add_argument("--parts", action="store_true", help="also count parts (needs a reader who may)")
     parser.add_argument("--sides", nargs="+", default=["hypocenter", "rotel"], choices=["hypocenter", "rotel"], help="which collectors meet an engine")

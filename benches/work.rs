@@ -51,7 +51,7 @@ fn main() {
     let args = Args::parse();
     let workload = Workload::parse(&args.workload).expect("--workload is S, M, L or LOG");
     let protocol = if workload == Workload::Log { Protocol::OtlpLogsProto } else { Protocol::OtlpTracesProto };
-    let requests = workload.requests(16, args.batch, NOW_NS);
+    let requests = workload.requests(16, args.batch, NOW_NS, 0);
     // The stamps are the generator's work: the bodies stay as they are.
     let bytes: usize = requests.iter().map(|request| request.body.len()).sum();
     let items: usize = requests.iter().map(|request| request.items).sum();

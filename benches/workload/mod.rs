@@ -84,10 +84,11 @@ impl Workload {
         if self == Workload::Log { "/v1/logs" } else { "/v1/traces" }
     }
 
-    /// `count` different requests whose events lie shortly before `now_ns`.
-    pub(crate) fn requests(self, count: usize, items: usize, now_ns: u64) -> Vec<Request> {
+    /// `count` different requests; the events of the first lie shortly before `now_ns`, those of each
+    /// next one `step_ns` earlier.
+    pub(crate) fn requests(self, count: usize, items: usize, now_ns: u64, step_ns: u64) -> Vec<Request> {
         let mut rng = Rng(0x4879_706F_6365_6E74);
-        (0..count).map(|number| self.request(&mut rng, number, items, now_ns)).collect()
+        (0..count).map(|number| self.request(&mut rng, number, items, now_ns - number as u64 * step_ns)).collect()
     }
 
     fn request(self, rng: &mut Rng, number: usize, items: usize, now_ns: u64) -> Request {
