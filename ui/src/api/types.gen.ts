@@ -144,6 +144,8 @@ export interface LogLine {
   marks?: string[];
   /** Observed time as sent; 0 when absent. */
   observed_time_ns: string;
+  /** Fields as sent that the others cannot hold (ids as hex): malformed `trace_id` and `span_id`, `severity_number` outside 0 to 255. */
+  original_fields?: Record<string, unknown> | null;
   /** The time as sent, where `time_ns` is not it; 0 when none was sent. */
   original_time_ns?: string | null;
   /** Pattern of the body, 16 hex digits. */
@@ -298,6 +300,8 @@ export interface Span {
   name: string;
   /** The end as sent, where start and duration do not give it; 0 when none was sent. */
   original_end_ns?: string | null;
+  /** Fields as sent that the others cannot hold (ids as hex): `kind` and `status_code` where nobody knows the number, malformed `parent_span_id` and `links`. */
+  original_fields?: Record<string, unknown> | null;
   /** The start as sent, where `start_ns` is not it; 0 when none was sent. */
   original_start_ns?: string | null;
   /** Parent's span id as sent; null for a root. */
