@@ -22,6 +22,8 @@ const AROUND_NS: i64 = 3_600 * SECOND_NS;
 const FIRST_SLICE_NS: [i64; 2] = [5 * SECOND_NS, 900 * SECOND_NS];
 /// How much wider each next slice is.
 const GROWTH: i64 = 10;
+/// How far before a slice traces are looked at too: one that began there is not listed in the slice.
+const BACK_NS: i64 = 10 * SECOND_NS;
 /// Most ranges that the spans of one page are looked for in.
 const RANGES_MAX: usize = 50;
 /// Ranges this near to each other are read as one: the table is sorted by ten seconds.
@@ -127,15 +129,16 @@ pub async fn search(ask: &Ask<'_>, search: &TraceSearch) -> Result<TracePage, As
     let first_ns = FIRST_SLICE_NS[usize::from(!search.whole.is_any())];
     let mut rounds = 0;
     for slice in Slices::new(rest, true, first_ns, GROWTH) {
-        loop {
+        // Traces that began long before the slice may crowd it: each look takes more.
+        for look in 0.. {
             if rounds == ROUNDS_MAX {
                 page.partial = true;
                 page.more = Some(before);
                 return Ok(page);
             }
             rounds += 1;
-            let wanted = (search.limit + 1 - page.traces.len()).max(CANDIDATES_MIN);
-            let found = candidates(ask, search, slice, &before, wanted).await?;
+            let wanted = (search.limit + 1 - page.traces.len()).max(CANDIDATES_MIN) << look.min(3);
+            let found = candidates(ask, search, window, slice, &before, wanted).await?;
             let exhausted = found.len() < wanted;
             let Some(last) = found.last() else { break };
             before = (last.key_ns, last.trace_id.clone());
@@ -167,10 +170,17 @@ fn seen(search: &TraceSearch, prefix: &'static str) -> Conditions {
     out
 }
 
-fn candidates_sql(tenant: &str, search: &TraceSearch, slice: Window, before: &(i64, String), limit: usize) -> Sql {
-    let asked = |template| {
+fn candidates_sql(
+    tenant: &str,
+    search: &TraceSearch,
+    window: Window,
+    slice: Window,
+    before: &(i64, String),
+    limit: usize,
+) -> Sql {
+    let asked = |template, read: Window| {
         Sql::new(template, tenant)
-            .window(slice)
+            .window(read)
             .set("before_ns", Param::I64(before.0))
             .set("before_id", Param::Text(before.1.clone()))
             .set("limit", Param::U64(limit as u64))
@@ -180,27 +190,32 @@ fn candidates_sql(tenant: &str, search: &TraceSearch, slice: Window, before: &(i
         let around =
             Window { from_ns: slice.from_ns.saturating_sub(AROUND_NS), to_ns: slice.to_ns.saturating_add(AROUND_NS) };
         let wide = around.within(Window::ALL);
-        return asked(include_str!("traces_newest_whole.sql"))
+        return asked(include_str!("traces_newest_whole.sql"), slice)
             .fill("span", &search.span.conditions("p"))
             .set("wide_from", Param::I64(wide.from_ns))
             .set("wide_to", Param::I64(wide.to_ns))
             .fill("trace", &search.whole.conditions("t"));
     }
-    match &search.span.ways()[..] {
-        [way] => asked(include_str!("traces_newest.sql")).fill("way", way),
-        [way, other, ..] => asked(include_str!("traces_newest_either.sql")).fill("way", way).fill("other_way", other),
+    let read = Window { from_ns: slice.from_ns.saturating_sub(BACK_NS).max(window.from_ns), ..slice };
+    let sql = match &search.span.ways()[..] {
+        [way] => asked(include_str!("traces_newest.sql"), read).fill("way", way),
+        [way, other, ..] => {
+            asked(include_str!("traces_newest_either.sql"), read).fill("way", way).fill("other_way", other)
+        }
         [] => unreachable!("a span always has a way to match"),
-    }
+    };
+    sql.set("key_from", Param::I64(slice.from_ns))
 }
 
 async fn candidates(
     ask: &Ask<'_>,
     search: &TraceSearch,
+    window: Window,
     slice: Window,
     before: &(i64, String),
     limit: usize,
 ) -> Result<Vec<Candidate>, AskError> {
-    Ok(candidates_sql(ask.tenant, search, slice, before, limit).query(ask).fetch_all().await?)
+    Ok(candidates_sql(ask.tenant, search, window, slice, before, limit).query(ask).fetch_all().await?)
 }
 
 fn summary_sql(
@@ -299,7 +314,7 @@ mod tests {
         };
         change(&mut search);
         let before = search.after.clone().map_or((i64::MAX, String::new()), |end| (end.key_ns, end.trace_id));
-        let candidates = candidates_sql("acme", &search, search.window, &before, 21).drawn();
+        let candidates = candidates_sql("acme", &search, Window::ALL, search.window, &before, 21).drawn();
         let held = [Window { from_ns: 500, to_ns: 900 }, Window::ALL];
         let summary = |foreign| summary_sql("acme", &search, search.window, &held, &["ab".into()], foreign).drawn();
         check_golden(name, &format!("{candidates}\n{}\n{}", summary(false), summary(true)));

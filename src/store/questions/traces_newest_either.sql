@@ -21,6 +21,7 @@ FROM
         --[other_way]
 )
 GROUP BY trace_id
-HAVING (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
+HAVING key_ns >= {key_from:Int64}
+    AND (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
 ORDER BY key_ns DESC, trace_id DESC
 LIMIT {limit:UInt64}

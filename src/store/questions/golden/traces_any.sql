@@ -6,16 +6,18 @@ WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
 GROUP BY trace_id
-HAVING (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
+HAVING key_ns >= {key_from:Int64}
+    AND (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
 ORDER BY key_ns DESC, trace_id DESC
 LIMIT {limit:UInt64}
 
 -- tenant = Text("acme")
--- from = I64(1000)
+-- from = I64(-9999999000)
 -- to = I64(2000)
 -- before_ns = I64(9223372036854775807)
 -- before_id = Text("")
 -- limit = U64(21)
+-- key_from = I64(1000)
 
 WITH
     (

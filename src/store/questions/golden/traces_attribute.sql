@@ -23,12 +23,13 @@ FROM
         AND (SpanAttributes[{q4:String}] = {q5:String} OR ResourceAttributes[{q4:String}] = {q5:String})
 )
 GROUP BY trace_id
-HAVING (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
+HAVING key_ns >= {key_from:Int64}
+    AND (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
 ORDER BY key_ns DESC, trace_id DESC
 LIMIT {limit:UInt64}
 
 -- tenant = Text("acme")
--- from = I64(1000)
+-- from = I64(-9999999000)
 -- to = I64(2000)
 -- before_ns = I64(9223372036854775807)
 -- before_id = Text("")
@@ -44,6 +45,7 @@ LIMIT {limit:UInt64}
 -- q3 = Text("front")
 -- q4 = Text("region")
 -- q5 = Text("eu")
+-- key_from = I64(1000)
 
 WITH
     (

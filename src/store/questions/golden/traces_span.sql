@@ -34,12 +34,13 @@ FROM
         AND ((mapContains(SpanAttributes, {q10:String}) AND SpanAttributes[{q10:String}] = {q11:String}) OR (mapContains(ResourceAttributes, {q10:String}) AND ResourceAttributes[{q10:String}] = {q11:String}))
 )
 GROUP BY trace_id
-HAVING (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
+HAVING key_ns >= {key_from:Int64}
+    AND (key_ns, trace_id) < ({before_ns:Int64}, {before_id:String})
 ORDER BY key_ns DESC, trace_id DESC
 LIMIT {limit:UInt64}
 
 -- tenant = Text("acme")
--- from = I64(1000)
+-- from = I64(-9999999000)
 -- to = I64(2000)
 -- before_ns = I64(9223372036854775807)
 -- before_id = Text("")
@@ -64,6 +65,7 @@ LIMIT {limit:UInt64}
 -- q9 = Text("\\x' OR 1=1")
 -- q10 = Text("empty")
 -- q11 = Text("")
+-- key_from = I64(1000)
 
 WITH
     (
