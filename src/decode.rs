@@ -3,7 +3,9 @@
 //! included, so a changed configuration changes nothing that was acknowledged before.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use access::{Budget, Permit};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use journal::FrameHeader;
 use model::{Account, Batch, Decoded, Envelope, Limits, Protocol, Reason, Signal};
@@ -32,6 +34,7 @@ const RULE_1: Rules = Rules {
         depth_max: 64,
         time_min_ns: 946_684_800_000_000_000,
         time_ahead_max_ns: 86_400_000_000_000,
+        memory_bytes_max: usize::MAX,
     },
     body_bytes_max: 64 << 20,
 };
@@ -78,6 +81,7 @@ impl Rules {
             depth_max,
             time_min_ns,
             time_ahead_max_ns,
+            memory_bytes_max: _, // what comes out does not depend on it
         } = self.limits;
         [
             attributes_max.into(),
@@ -106,6 +110,7 @@ impl Rules {
                 depth_max: short(6),
                 time_min_ns: numbers[7].cast_signed(),
                 time_ahead_max_ns: numbers[8].cast_signed(),
+                memory_bytes_max: usize::MAX,
             },
             body_bytes_max: usize::try_from(numbers[9]).unwrap_or(usize::MAX),
         }
@@ -132,6 +137,30 @@ fn take_number(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Memory that decoding is given at first: its tables, and twice the body. Telemetry takes less; where
+/// it does not suffice, the work begins again with three times as much. So honest requests are decoded once
+/// and others pay for what they are, before they have it.
+const ROOM_BYTES: usize = 64 << 10;
+const ROOM_PER_BYTE: usize = 2;
+const ROOM_STEP: usize = 3;
+/// A journalled frame that takes more than this waits at most so long for others to give memory back.
+const PATIENT_BYTES: usize = 4 << 20;
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Why a request is not decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// It cannot be read.
+    #[error(transparent)]
+    Malformed(wire::DecodeError),
+    /// Others hold the memory that it takes.
+    #[error("the memory budget for requests in flight is spent")]
+    NoRoom,
+    /// It takes more than the whole budget.
+    #[error("the request takes more memory than all requests together may have")]
+    TooLarge,
+}
+
 /// Why a journalled frame cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
@@ -146,8 +175,17 @@ pub(crate) enum FrameError {
     Body(#[from] wire::DecodeError),
 }
 
-/// Decodes a journalled frame.
+/// Decodes a journalled frame, whatever memory it takes.
 pub(crate) fn frame(header: &FrameHeader, body: &[u8]) -> Result<Decoded, FrameError> {
+    Ok(frame_within(header, body, &Budget::new(usize::MAX))?.0)
+}
+
+/// Decodes a journalled frame. It was accepted, so it gets the memory that it takes; the permit holds it.
+pub(crate) fn frame_within(
+    header: &FrameHeader,
+    body: &[u8],
+    memory: &Budget,
+) -> Result<(Decoded, Permit), FrameError> {
     let rules = Rules::of(header)?;
     let protocol =
         Protocol::from_number(header.protocol).ok_or(FrameError::Unknown("protocol", header.protocol.into()))?;
@@ -158,22 +196,90 @@ pub(crate) fn frame(header: &FrameHeader, body: &[u8]) -> Result<Decoded, FrameE
         received_ns: header.received_ns,
         sender: Arc::from(&*header.sender),
     };
+    let mut permit = memory.open();
+    permit.grow_beyond(body.len());
     let plain;
     let body = match encoding {
         Encoding::Identity => body,
         _ => {
-            plain = wire::encoding::decompress(encoding, body, rules.body_bytes_max, &mut |_| true)
-                .map_err(FrameError::Encoding)?;
+            let grow = &mut |bytes| {
+                permit.grow_beyond(bytes);
+                true
+            };
+            plain =
+                wire::encoding::decompress(encoding, body, rules.body_bytes_max, grow).map_err(FrameError::Encoding)?;
             &plain
         }
     };
-    let days = days_from_bytes(&header.decisions);
-    Ok(request(protocol, body, envelope, &rules, |_| days)?)
+    let around = permit.bytes();
+    let mut room = ROOM_BYTES + ROOM_PER_BYTE * body.len();
+    let decoded = loop {
+        permit.grow_beyond(room);
+        wait_for_others(memory, room);
+        let decide = |_: &Batch| days_from_bytes(&header.decisions);
+        match request(protocol, body, envelope.clone(), &rules.within(room), decide) {
+            Err(wire::DecodeError::Memory) => {
+                permit.shrink(room);
+                room = room.saturating_mul(ROOM_STEP);
+            }
+            decoded => break decoded?,
+        }
+    };
+    permit.shrink(around + room);
+    permit.grow_beyond(decoded.batch.heap_bytes());
+    Ok((decoded, permit))
+}
+
+// The journal must be read, so its frames are not refused; others are, for as long as that takes too much.
+// Large frames wait a little for them to give back what they have.
+fn wait_for_others(memory: &Budget, bytes: usize) {
+    let began = Instant::now();
+    while bytes > PATIENT_BYTES && memory.used() > memory.max() && began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Decodes one of our own books; no limit applies to them.
 pub(crate) fn own(protocol: Protocol, body: &[u8], envelope: Envelope) -> Result<Batch, wire::DecodeError> {
     Ok(request(protocol, body, envelope, &RULE_1, |_| Vec::new())?.batch)
+}
+
+/// Decodes a request that has arrived. `permit` holds its body, and its columns in the end.
+pub(crate) fn arrival(
+    protocol: Protocol,
+    body: &[u8],
+    envelope: &Envelope,
+    rules: &Rules,
+    memory: &Budget,
+    permit: &mut Permit,
+    mut decide: impl FnMut(&Batch) -> Vec<i32>,
+) -> Result<Decoded, Refused> {
+    let mut room = ROOM_BYTES + ROOM_PER_BYTE * body.len();
+    loop {
+        let most = memory.max().saturating_sub(permit.bytes());
+        room = room.min(most);
+        if !permit.grow(room) {
+            return Err(Refused::NoRoom);
+        }
+        let decoded = request(protocol, body, envelope.clone(), &rules.within(room), &mut decide);
+        let held = decoded.as_ref().map_or(0, |decoded| decoded.batch.heap_bytes());
+        permit.shrink(room.saturating_sub(held));
+        let has_room = permit.grow(held.saturating_sub(room));
+        match decoded {
+            Ok(decoded) if has_room => return Ok(decoded),
+            Ok(_) => return Err(Refused::NoRoom),
+            Err(wire::DecodeError::Memory) if room == most => return Err(Refused::TooLarge),
+            Err(wire::DecodeError::Memory) => room = room.saturating_mul(ROOM_STEP),
+            Err(error) => return Err(Refused::Malformed(error)),
+        }
+    }
+}
+
+impl Rules {
+    // The same rules with so much memory.
+    fn within(&self, memory_bytes_max: usize) -> Rules {
+        Rules { limits: Limits { memory_bytes_max, ..self.limits }, ..*self }
+    }
 }
 
 /// Decodes a request. `decide` names the days whose rows are set aside (the partition quota).
@@ -230,6 +336,7 @@ mod tests {
             depth_max: 2,
             time_min_ns: -1,
             time_ahead_max_ns: i64::MAX,
+            memory_bytes_max: usize::MAX,
         };
         Rules { limits, body_bytes_max: 300 }
     }

@@ -57,7 +57,8 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
 async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let mut registry = Registry::with_prefix("hypocenter");
-    let budget = Budget::new(config.ingest.memory_bytes_max);
+    // The rest is for what lies in sockets' buffers and the allocator, which nobody can count.
+    let budget = Budget::new(config.ingest.memory_bytes_max / 8 * 7);
     budget.register(&mut registry);
 
     storage::check_reader_port(&config).await?;
@@ -125,7 +126,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
 
     // Lanes: durable frames to blocks. A thread of their own: the work is all copying.
     let start = Start { next: plan.next, coverage: plan.coverage, writer: recovery.writer, sequence: 0 };
-    let lanes = Lanes::new(journal.clone(), Arc::clone(&waterline), to_delivery, bounds(&config), start);
+    let lanes =
+        Lanes::new(journal.clone(), Arc::clone(&waterline), to_delivery, budget.clone(), bounds(&config), start);
     let lanes = std::thread::Builder::new().name("lanes".into()).spawn(move || lanes.run(&lanes_messages))?;
 
     // What is stored frees the journal; counters and ledger are written every second.

@@ -6,16 +6,17 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use access::{Budget, Code, Error};
+use access::{Budget, Code, Error, Permit};
 use bytes::Bytes;
 use journal::{AppendError, Frame, FrameHeader, Journal};
 use model::{Account, Batch, Decoded, Envelope, Protocol, Reason, Signal, mark, time};
 use receive::{Arrival, Intake, Receipt};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use twox_hash::XxHash3_128;
+use wire::encoding::Encoding;
 
 use crate::books::Books;
-use crate::decode::{self, Rules};
+use crate::decode::{self, Refused, Rules};
 use crate::lanes::{Message, Payload, tell};
 use crate::status::Acceptance;
 use crate::waterline::Waterline;
@@ -47,6 +48,8 @@ struct Inner {
     resends: Option<Resends>,
     quota: Mutex<Quota>,
     hash_key: u64,
+    /// Turns of large bodies on the blocking threads.
+    large: Semaphore,
 }
 
 impl Door {
@@ -63,7 +66,8 @@ impl Door {
         recovery: &journal::Recovery,
     ) -> Door {
         let rules = Rules { limits: ingest.limits, body_bytes_max: ingest.body_bytes_max };
-        let resends = (!ingest.resend_window.is_zero()).then(|| Resends::new(ingest.resend_window, &recovery.recent));
+        let resends = (!ingest.resend_window.is_zero())
+            .then(|| Resends::new(ingest.resend_window, &recovery.recent, budget.open()));
         let quota = Mutex::new(Quota { days: HashMap::new(), per_hour_max: ingest.new_days_per_hour_max });
         Door(Arc::new(Inner {
             journal,
@@ -78,6 +82,7 @@ impl Door {
             resends,
             quota,
             hash_key: recovery.hash_key,
+            large: Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get).max(2)),
         }))
     }
 }
@@ -139,7 +144,7 @@ impl Door {
                     entry.finish(account);
                     return outcome.map(|(receipt, _)| receipt);
                 }
-                Seen::Done(account) => return self.repeated(&arrival, account),
+                Seen::Done(account) => return self.repeated(arrival, account).await,
                 // The original is on its way: its outcome decides about this one.
                 Seen::Pending(mut done) => {
                     let _ = done.wait_for(|done| *done).await;
@@ -150,22 +155,16 @@ impl Door {
 
     // Decode, append, wait for the disk. Also says whether every row had a time of its own.
     async fn keep(&self, arrival: Arrival, hash: u128) -> Result<(Receipt, bool), Error> {
-        let Arrival { protocol, encoding, body, plain, envelope, mut permit, wait_stored: _ } = arrival;
-        let (Decoded { batch, account }, days) = self.decode(protocol, plain, envelope.clone()).await?;
+        let Arrival { protocol, encoding, body, plain, envelope, permit, wait_stored: _ } = arrival;
+        let plain_bytes = if encoding == Encoding::Identity { 0 } else { plain.len() };
+        let (Decoded { batch, account }, days, mut permit) =
+            self.decode(protocol, plain, envelope.clone(), permit, true).await?;
+        permit.shrink(plain_bytes);
         let items = batch.items();
         let timed = has_own_times(&batch);
         if items == [0; 3] {
             self.0.books.count(&envelope, &account);
             return Ok((Receipt { account, items, repeated: false }, timed));
-        }
-        // The columns may be larger than the body they came from.
-        if !permit.grow(batch.heap_bytes()) {
-            return Err(self.overloaded(
-                &envelope,
-                protocol,
-                items,
-                "the memory budget for requests in flight is spent",
-            ));
         }
         let header = FrameHeader {
             protocol: protocol as u8,
@@ -194,33 +193,51 @@ impl Door {
         Ok((Receipt { account, items, repeated: false }, timed))
     }
 
-    async fn decode(&self, protocol: Protocol, plain: Bytes, envelope: Envelope) -> Result<(Decoded, Vec<i32>), Error> {
+    // Also gives the days that may not be opened, which only `new` requests ask for.
+    async fn decode(
+        &self,
+        protocol: Protocol,
+        plain: Bytes,
+        envelope: Envelope,
+        mut permit: Permit,
+        new: bool,
+    ) -> Result<(Decoded, Vec<i32>, Permit), Error> {
         let inner = Arc::clone(&self.0);
         let large = plain.len() > INLINE_BYTES_MAX;
+        let of = envelope.clone();
         let decode = move || {
             let mut days = Vec::new();
             let decide = |batch: &Batch| {
-                days = inner.quota.lock().unwrap_or_else(PoisonError::into_inner).refuse(batch);
+                if new {
+                    days = inner.quota.lock().unwrap_or_else(PoisonError::into_inner).refuse(batch);
+                }
                 days.clone()
             };
-            decode::request(protocol, &plain, envelope, &inner.rules, decide).map(|decoded| (decoded, days))
+            decode::arrival(protocol, &plain, &of, &inner.rules, &inner.budget, &mut permit, decide)
+                .map(|decoded| (decoded, days, permit))
         };
-        let decoded = match large {
-            true => tokio::task::spawn_blocking(decode)
+        let decoded = if large {
+            // More at once would only hold more memory: the processors are busy with these.
+            let _turn = self.0.large.acquire().await;
+            tokio::task::spawn_blocking(decode)
                 .await
-                .map_err(|_| Error::new(Code::Internal, "the request could not be decoded"))?,
-            false => decode(),
+                .map_err(|_| Error::new(Code::Internal, "the request could not be decoded"))?
+        } else {
+            decode()
         };
-        decoded.map_err(|error| Error::new(Code::InvalidArgument, error.to_string()))
+        decoded.map_err(|refused| match refused {
+            Refused::Malformed(error) => Error::new(Code::InvalidArgument, error.to_string()),
+            Refused::TooLarge => Error::new(Code::TooLarge, refused.to_string()),
+            Refused::NoRoom => self.overloaded(&envelope, protocol, [0; 3], &refused.to_string()),
+        })
     }
 
-    fn repeated(&self, arrival: &Arrival, account: Option<Account>) -> Result<Receipt, Error> {
-        let decoded =
-            decode::request(arrival.protocol, &arrival.plain, arrival.envelope.clone(), &self.0.rules, |_| Vec::new())
-                .map_err(|error| Error::new(Code::InvalidArgument, error.to_string()))?;
+    async fn repeated(&self, arrival: Arrival, account: Option<Account>) -> Result<Receipt, Error> {
+        let Arrival { protocol, plain, envelope, permit, .. } = arrival;
+        let (decoded, ..) = self.decode(protocol, plain, envelope.clone(), permit, false).await?;
         // Known from before a restart only: decoding is pure, so it gives the same account again.
         let account = account.unwrap_or(decoded.account);
-        self.0.books.repeated(&arrival.envelope, arrival.protocol.signal(), decoded.batch.items());
+        self.0.books.repeated(&envelope, protocol.signal(), decoded.batch.items());
         Ok(Receipt { account, items: [0; 3], repeated: true })
     }
 
@@ -253,12 +270,16 @@ struct Resends {
     state: Mutex<Remembered>,
 }
 
-#[derive(Default)]
 struct Remembered {
     entries: HashMap<u128, Entry>,
     /// Finished entries in order of their end.
     order: VecDeque<(Instant, u128)>,
+    /// The memory of finished entries. They are kept even where requests are refused for it.
+    permit: Permit,
 }
+
+/// What an entry takes in both collections, with the room in which they grow.
+const ENTRY_BYTES: usize = 160;
 
 enum Entry {
     Pending(watch::Receiver<bool>),
@@ -280,12 +301,11 @@ struct Pending<'a> {
 }
 
 impl Resends {
-    fn new(window: Duration, recent: &[journal::Recent]) -> Resends {
-        let mut remembered = Remembered::default();
+    fn new(window: Duration, recent: &[journal::Recent], permit: Permit) -> Resends {
+        let mut remembered = Remembered { entries: HashMap::new(), order: VecDeque::new(), permit };
         let now = Instant::now();
         for recent in recent.iter().filter(|recent| recent.body_hash != 0) {
-            remembered.entries.insert(recent.body_hash, Entry::Done(None));
-            remembered.order.push_back((now, recent.body_hash));
+            remembered.finished(recent.body_hash, None, now);
         }
         Resends { window, state: Mutex::new(remembered) }
     }
@@ -298,6 +318,7 @@ impl Resends {
             }
             state.order.pop_front();
             state.entries.remove(&old);
+            state.permit.shrink(ENTRY_BYTES);
         }
         match state.entries.get(&hash) {
             Some(Entry::Done(account)) => Seen::Done(account.clone()),
@@ -308,6 +329,14 @@ impl Resends {
                 Seen::New(Pending { resends: self, hash, done, account: None })
             }
         }
+    }
+}
+
+impl Remembered {
+    fn finished(&mut self, hash: u128, account: Option<Account>, now: Instant) {
+        self.entries.insert(hash, Entry::Done(account));
+        self.order.push_back((now, hash));
+        self.permit.grow_beyond(ENTRY_BYTES);
     }
 }
 
@@ -322,10 +351,7 @@ impl Drop for Pending<'_> {
     fn drop(&mut self) {
         let mut state = self.resends.state.lock().unwrap_or_else(PoisonError::into_inner);
         match self.account.take() {
-            Some(account) => {
-                state.entries.insert(self.hash, Entry::Done(Some(account)));
-                state.order.push_back((Instant::now(), self.hash));
-            }
+            Some(account) => state.finished(self.hash, Some(account), Instant::now()),
             None => {
                 state.entries.remove(&self.hash);
             }
@@ -374,7 +400,7 @@ mod tests {
     // Guarantee: only a repeat of a kept request within the window is known.
     #[test]
     fn repeats_are_known_only_after_success() {
-        let resends = Resends::new(Duration::from_secs(120), &[]);
+        let resends = Resends::new(Duration::from_secs(120), &[], Budget::new(0).open());
         let start = Instant::now();
         let Seen::New(first) = resends.look(1, start) else { panic!("unknown bodies are new") };
         assert!(matches!(resends.look(1, start), Seen::Pending(_)));

@@ -93,7 +93,7 @@ pub(crate) const KEYS: &[Key] = &[
         "ingest.memory_max",
         "256MiB",
         Form::Bytes,
-        "Memory for requests in flight. When it is spent, requests are refused with a retryable answer.",
+        "Memory for requests in flight. When it is spent, requests are refused with a retryable answer; a request that would not fit alone is too large. An eighth of it is left for what connections buffer.",
     ),
     key(
         "ingest.block_memory_max",

@@ -3,7 +3,8 @@
 //! enough. When blocks may not grow any further (ClickHouse is away), columns are dropped and the
 //! frames are read again from the journal later: memory stays bounded, order stays the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -67,6 +68,8 @@ pub(crate) struct Bounds {
 const HOT_LANES: usize = 8;
 /// How often waiting blocks are looked at.
 const TICK: Duration = Duration::from_millis(20);
+/// Columns of a frame that go into blocks before their memory is looked at again.
+const STEP_BYTES: usize = 4 << 20;
 /// Frames read from the journal before messages are looked at again.
 const CATCH_UP_FRAMES: usize = 64;
 
@@ -75,6 +78,8 @@ pub(crate) struct Lanes {
     journal: Journal<Payload>,
     waterline: Arc<Waterline>,
     parcels: UnboundedSender<Parcel>,
+    /// Pays for the columns of frames that are read again.
+    memory: access::Budget,
     bounds: Bounds,
     coverage: Coverage,
     writer: u64,
@@ -89,6 +94,24 @@ pub(crate) struct Lanes {
     open_bytes: usize,
     /// Each lane's newest parcel, while delivery has not begun with it.
     waiting: HashMap<LaneKey, Weak<()>>,
+    /// The frame at `next`, when blocks were full before all of it was in them.
+    half: Option<Half>,
+}
+
+/// A frame on its way into blocks.
+struct Half {
+    lsn: Lsn,
+    payload: Payload,
+    todo: VecDeque<Piece>,
+    /// Rows that go in before the memory is looked at again.
+    step: u32,
+}
+
+struct Piece {
+    lane: LaneKey,
+    rows: Range<u32>,
+    /// Whether a sealed block covers neighbours of these rows: then no block may go on behind them.
+    cut: bool,
 }
 
 struct Open {
@@ -118,6 +141,7 @@ impl Lanes {
         journal: Journal<Payload>,
         waterline: Arc<Waterline>,
         parcels: UnboundedSender<Parcel>,
+        memory: access::Budget,
         bounds: Bounds,
         start: Start,
     ) -> Lanes {
@@ -126,6 +150,7 @@ impl Lanes {
             journal,
             waterline,
             parcels,
+            memory,
             bounds,
             coverage,
             writer,
@@ -136,6 +161,7 @@ impl Lanes {
             open: HashMap::new(),
             open_bytes: 0,
             waiting: HashMap::new(),
+            half: None,
         }
     }
 
@@ -143,12 +169,21 @@ impl Lanes {
     pub(crate) fn run(mut self, messages: &Receiver<Message>) {
         let mut pause = TICK;
         loop {
-            match messages.recv_timeout(pause) {
-                Ok(Message::Frames(frames)) => frames.into_iter().for_each(|(lsn, payload)| self.arrived(lsn, payload)),
+            let mut message = messages.recv_timeout(pause);
+            // While behind, columns that arrive are dropped, and their memory is wanted: all of them at once.
+            while let Ok(Message::Frames(frames)) = message {
+                frames.into_iter().for_each(|(lsn, payload)| self.arrived(lsn, payload));
+                message = match self.behind {
+                    true => messages.try_recv().map_err(|_| RecvTimeoutError::Timeout),
+                    false => Err(RecvTimeoutError::Timeout),
+                };
+            }
+            match message {
                 Ok(Message::Cut) => self.cut_all(),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Frames(_)) | Err(RecvTimeoutError::Timeout) => {}
             }
+            self.go_on();
             pause = if self.behind && self.has_room() && self.catch_up() { Duration::ZERO } else { TICK };
             self.cut_waiting();
             self.report();
@@ -161,19 +196,21 @@ impl Lanes {
         if lsn < self.next {
             return; // already read from the journal
         }
-        if self.behind || lsn != self.next || !self.has_room() {
+        if self.behind || lsn != self.next || self.half.is_some() || !self.has_room() {
             if !self.behind {
                 info!(lsn, "blocks are full or frames are missing: reading from the journal from here on");
             }
             self.behind = true;
             return;
         }
-        self.absorb(lsn, &payload.batch);
-        drop(payload.permit);
+        self.absorb(lsn, payload);
     }
 
     // Reads the next frames from the journal; true when there may be more.
     fn catch_up(&mut self) -> bool {
+        if self.half.is_some() {
+            return false;
+        }
         // Kept between rounds: a fresh reader would pass over its segment from the start.
         let mut reader = self.reader.take().unwrap_or_else(|| self.journal.reader(self.next));
         let more = self.read_some(&mut reader);
@@ -183,7 +220,7 @@ impl Lanes {
 
     fn read_some(&mut self, reader: &mut Reader) -> bool {
         for _ in 0..CATCH_UP_FRAMES {
-            if !self.has_room() {
+            if self.half.is_some() || !self.has_room() {
                 return false;
             }
             match reader.next() {
@@ -208,8 +245,8 @@ impl Lanes {
     }
 
     fn read(&mut self, lsn: Lsn, header: &FrameHeader, body: &[u8]) {
-        match decode::frame(header, body) {
-            Ok(decoded) => self.absorb(lsn, &decoded.batch),
+        match decode::frame_within(header, body, &self.memory) {
+            Ok((decoded, permit)) => self.absorb(lsn, Payload { batch: decoded.batch, permit }),
             Err(error) => {
                 // It was decoded once before it was acknowledged: another version or a defect leads here. The
                 // frame is passed over and keeps its place in the journal: nothing from it on is freed.
@@ -221,58 +258,84 @@ impl Lanes {
         }
     }
 
-    fn absorb(&mut self, lsn: Lsn, batch: &Batch) {
+    fn absorb(&mut self, lsn: Lsn, payload: Payload) {
         debug_assert!(lsn >= self.next, "frames are absorbed in order");
-        for (lane, ranges) in store::lanes(batch) {
+        let mut todo = VecDeque::new();
+        for (lane, ranges) in store::lanes(&payload.batch) {
             for rows in ranges {
                 let parts = self.coverage.uncovered(lane.table as u8, &lane.partition_text(), lsn, rows.clone());
                 let whole = parts == [rows];
                 if !whole {
                     // No seal may span what another one covers.
-                    self.cut(&lane);
+                    todo.push_back(Piece { lane, rows: 0..0, cut: true });
                 }
-                for part in parts {
-                    self.append(&lane, lsn, batch, part);
-                    if !whole {
-                        self.cut(&lane);
-                    }
-                }
+                todo.extend(parts.into_iter().map(|rows| Piece { lane, rows, cut: !whole }));
             }
         }
-        self.next = lsn + 1;
-        self.waterline.read(batch.items());
+        let rows: u64 = payload.batch.items().iter().map(|items| u64::from(*items)).sum();
+        let steps = payload.batch.heap_bytes().div_ceil(STEP_BYTES) as u64;
+        let step = u32::try_from(rows / steps.max(1)).unwrap_or(u32::MAX).max(1);
+        self.half = Some(Half { lsn, payload, todo, step });
+        self.go_on();
     }
 
-    fn append(&mut self, lane: &LaneKey, lsn: Lsn, batch: &Batch, rows: std::ops::Range<u32>) {
+    // A frame may hold more rows than blocks have room for: then the rest of it waits, paid for.
+    fn go_on(&mut self) {
+        let Some(mut half) = self.half.take() else { return };
+        while let Some(mut piece) = half.todo.pop_front() {
+            let end = piece.rows.end.min(piece.rows.start.saturating_add(half.step));
+            if end > piece.rows.start {
+                if !self.has_room() {
+                    half.todo.push_front(piece);
+                    self.half = Some(half);
+                    return;
+                }
+                self.append(&piece.lane, half.lsn, &half.payload.batch, piece.rows.start..end);
+            }
+            if end < piece.rows.end {
+                piece.rows.start = end;
+                half.todo.push_front(piece);
+            } else if piece.cut {
+                self.cut(&piece.lane);
+            }
+        }
+        self.next = half.lsn + 1;
+        self.waterline.read(half.payload.batch.items());
+        drop(half.payload.batch);
+        drop(half.payload.permit);
+    }
+
+    fn append(&mut self, lane: &LaneKey, lsn: Lsn, batch: &Batch, rows: Range<u32>) {
         let mut start = rows.start;
         while start < rows.end {
             let now = Instant::now();
-            let open = self.open.entry(*lane).or_insert_with(|| Open {
-                block: Block::new(lane.table),
-                from: (lsn, start),
-                to: (lsn, start),
-                rows: 0,
-                opened: now,
-                used: now,
+            let open = self.open.entry(*lane).or_insert_with(|| {
+                let block = Block::new(lane.table);
+                // Columns that were used before come with room.
+                self.open_bytes += block.held_bytes();
+                Open { block, from: (lsn, start), to: (lsn, start), rows: 0, opened: now, used: now }
             });
             let room = self.bounds.rows_max.saturating_sub(open.rows).max(1);
             let end = rows.end.min(start.saturating_add(room));
-            let bytes_before = open.block.bytes();
+            let held_before = open.block.held_bytes();
             open.block.append(batch, start..end);
             open.rows += end - start;
             open.to = (lsn, end - 1);
             open.used = now;
             let full = open.rows >= self.bounds.rows_max || open.block.bytes() >= self.bounds.bytes_max;
-            self.open_bytes += open.block.bytes() - bytes_before;
+            self.open_bytes += open.block.held_bytes() - held_before;
             if full {
-                self.cut(&lane.clone());
+                self.cut(lane);
             }
             start = end;
         }
     }
 
+    // What is kept of old blocks for new ones gives way to those that have rows.
     fn has_room(&self) -> bool {
-        self.open_bytes + self.waterline.sent_bytes() < self.bounds.memory_bytes_max
+        let left = self.bounds.memory_bytes_max.saturating_sub(self.open_bytes + self.waterline.sent_bytes());
+        store::keep_spare(left);
+        left > 0
     }
 
     fn cut_waiting(&mut self) {
@@ -307,7 +370,7 @@ impl Lanes {
 
     fn cut(&mut self, lane: &LaneKey) {
         let Some(open) = self.open.remove(lane) else { return };
-        self.open_bytes -= open.block.bytes();
+        self.open_bytes -= open.block.held_bytes();
         self.sequence += 1;
         let batch = BatchId::new(self.writer, self.sequence).0;
         let (min_time_ns, max_time_ns) = open.block.time_range_ns();
@@ -322,7 +385,7 @@ impl Lanes {
             max_time_ns,
             token: batch,
         };
-        self.waterline.sent(&seal, open.block.bytes());
+        self.waterline.sent(&seal, open.block.held_bytes());
         let sealed = self.journal.seal(seal.clone());
         let waiting = Arc::new(());
         self.waiting.insert(*lane, Arc::downgrade(&waiting));

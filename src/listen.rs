@@ -30,8 +30,11 @@ use crate::connection::{Activity, Heard, Register};
 
 /// Time to finish a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Flow-control windows: a large message must not wait for window updates.
-const WINDOW_BYTES: u32 = 2 << 20;
+/// Flow-control windows: a large message must not wait for window updates, and what stands in them is
+/// in no budget yet.
+const WINDOW_BYTES: u32 = 1 << 20;
+/// Most that is read ahead on an HTTP/1 connection; heads must fit.
+const READ_BYTES_MAX: usize = 128 << 10;
 /// Largest HTTP/2 frame: a body in few frames is put together with fewer steps.
 const FRAME_BYTES_MAX: u32 = 64 << 10;
 /// A pause after the system refused to accept (too many open files): it will not get better at once.
@@ -178,7 +181,12 @@ async fn sweep(register: Arc<Register>, limits: Arc<Limits>) {
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Its own time-out for heads would also end connections that are kept alive between two exports.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_headers(limits.headers_max);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits.headers_max)
+        .max_buf_size(READ_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -1,5 +1,6 @@
 //! The door: parse the command line, run the command, turn the outcome into an exit code.
 
+mod allocator;
 mod books;
 mod cli;
 mod clock;
@@ -30,10 +31,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::set_up();
     match cli::run(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

@@ -96,7 +96,7 @@ impl Delivery {
         let batch = BatchId::new(self.writer, self.sequence.fetch_add(1, Ordering::Relaxed)).0;
         let (min_time_ns, max_time_ns) = block.time_range_ns();
         let seal = Seal { batch, rows, min_time_ns, max_time_ns, token: batch, ..old.clone() };
-        self.waterline.sent(&seal, block.bytes());
+        self.waterline.sent(&seal, block.held_bytes());
         Some((seal, block))
     }
 

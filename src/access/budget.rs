@@ -38,8 +38,12 @@ impl Budget {
         Budget { shared: Arc::new(Shared { max: max_bytes, used: AtomicUsize::new(0) }) }
     }
 
-    /// Takes bytes; `None` when there are not enough. Taking none always succeeds: it opens a permit
-    /// that will [`grow`](Permit::grow).
+    /// A permit without bytes, which will [`grow`](Permit::grow).
+    pub fn open(&self) -> Permit {
+        Permit { shared: self.shared.clone(), bytes: 0 }
+    }
+
+    /// Takes bytes; `None` when there are not enough.
     pub fn take(&self, bytes: usize) -> Option<Permit> {
         self.shared.take(bytes).then(|| Permit { shared: self.shared.clone(), bytes })
     }
@@ -74,6 +78,13 @@ impl Permit {
             self.bytes += bytes;
         }
         taken
+    }
+
+    /// Takes bytes whether or not there are enough: for work that must go on and holds little. Requests are
+    /// refused until the budget is within its bounds again.
+    pub fn grow_beyond(&mut self, bytes: usize) {
+        self.shared.used.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
     }
 
     /// Gives back some bytes, at most all.
@@ -159,7 +170,21 @@ mod tests {
         assert!(first.grow(100));
         drop(first);
         assert_eq!(budget.used(), 0);
-        assert!(Budget::new(0).take(0).is_some());
+    }
+
+    // Scenario: work that must go on takes more than there is.
+    // Guarantee: nobody else gets a byte until it has given back what was too much.
+    #[test]
+    fn work_that_must_go_on_shuts_others_out() {
+        let budget = Budget::new(100);
+        let mut urgent = budget.take(60).expect("fits");
+        urgent.grow_beyond(60);
+        assert_eq!((urgent.bytes(), budget.used()), (120, 120));
+        assert!(!budget.has(1) && budget.take(1).is_none() && !urgent.grow(1));
+        urgent.shrink(30);
+        assert!(budget.take(10).is_some());
+        drop(urgent);
+        assert_eq!(budget.used(), 0);
     }
 
     // Scenario: four threads take and give back without pause.

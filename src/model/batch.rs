@@ -326,15 +326,15 @@ impl Batch {
         [self.spans.len() as u32, self.logs.len() as u32, self.metrics.len() as u32]
     }
 
-    /// Bytes held, approximately: what the memory budget is charged.
+    /// Bytes held, spare room of the columns included: what the memory budget is charged.
     pub fn heap_bytes(&self) -> usize {
         self.resources.heap_bytes()
             + self.scopes.heap_bytes()
             + self.spans.heap_bytes()
             + self.logs.heap_bytes()
             + self.metrics.heap_bytes()
-            + self.ledger.len() * 200
-            + self.dead_letters.row.heap_bytes()
+            + self.ledger.heap_bytes()
+            + self.dead_letters.heap_bytes()
     }
 
     /// The days (UTC) that the rows lie in, ascending, each once.

@@ -22,6 +22,9 @@ pub struct Limits {
     pub time_min_ns: i64,
     /// How far an event time may lie after receipt, in nanoseconds.
     pub time_ahead_max_ns: i64,
+    /// Bytes of memory that decoding may take. Where they do not suffice nothing is decoded, and the
+    /// request may be tried with more; what comes out never depends on it.
+    pub memory_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -36,6 +39,7 @@ impl Default for Limits {
             depth_max: 64,
             time_min_ns: crate::time::YEAR_2000_NS,
             time_ahead_max_ns: crate::time::DAY_NS,
+            memory_bytes_max: usize::MAX,
         }
     }
 }

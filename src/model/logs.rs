@@ -5,7 +5,7 @@ use crate::column::ColumnRef::*;
 use crate::column::MapColumn;
 use crate::mark;
 use crate::table::{ROW_VERSION, columns};
-use crate::text::{DictColumn, StrColumn};
+use crate::text::{DictColumn, StrColumn, held};
 
 /// Log records, one row each.
 #[derive(Clone, Debug, Default)]
@@ -184,8 +184,51 @@ impl Logs {
         assert!(whole.iter().all(|length| *length == rows), "log columns differ in length: {rows} against {whole:?}");
     }
 
-    /// Bytes held, approximately.
+    /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.attributes.heap_bytes() + self.body.heap_bytes() + self.len() * 120
+        let Logs {
+            resource,
+            scope,
+            time,
+            observed,
+            trace_id,
+            span_id,
+            flags,
+            severity_text,
+            severity_number,
+            body,
+            body_type,
+            event_name,
+            attributes,
+            attribute_types,
+            dropped_attributes,
+            marks,
+            original_time,
+            join,
+            join_source,
+            pattern_key,
+            original_fields,
+        } = self;
+        held(resource)
+            + held(scope)
+            + held(time)
+            + held(observed)
+            + held(trace_id)
+            + held(span_id)
+            + held(flags)
+            + severity_text.heap_bytes()
+            + held(severity_number)
+            + body.heap_bytes()
+            + body_type.heap_bytes()
+            + event_name.heap_bytes()
+            + attributes.heap_bytes()
+            + attribute_types.heap_bytes()
+            + held(dropped_attributes)
+            + held(marks)
+            + held(original_time)
+            + held(join)
+            + join_source.heap_bytes()
+            + held(pattern_key)
+            + original_fields.heap_bytes()
     }
 }

@@ -5,7 +5,7 @@ use crate::column::ColumnRef::*;
 use crate::column::MapColumn;
 use crate::mark;
 use crate::table::{ROW_VERSION, columns};
-use crate::text::DictColumn;
+use crate::text::{DictColumn, held};
 
 /// All metric points of a batch: the metrics they belong to, and the points by kind.
 #[derive(Clone, Debug, Default)]
@@ -342,6 +342,38 @@ impl Points {
             self.exemplars.ends.len(),
         ]
     }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Points {
+            resource,
+            scope,
+            metric,
+            descriptors,
+            attributes,
+            attribute_types,
+            start,
+            time,
+            original_start,
+            original_time,
+            flags,
+            marks,
+            exemplars,
+        } = self;
+        held(resource)
+            + held(scope)
+            + held(metric)
+            + descriptors.heap_bytes()
+            + attributes.heap_bytes()
+            + attribute_types.heap_bytes()
+            + held(start)
+            + held(time)
+            + held(original_start)
+            + held(original_time)
+            + held(flags)
+            + held(marks)
+            + exemplars.heap_bytes()
+    }
 }
 
 impl Metrics {
@@ -396,8 +428,116 @@ impl Metrics {
         assert_equal("summary", &s.points, &[s.count.len(), s.sum.len(), s.quantile_ends.len()]);
     }
 
-    /// Bytes held, approximately.
+    /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.points().iter().map(|points| points.attributes.heap_bytes() + points.len() * 200).sum()
+        let Metrics { gauge, sum, histogram, exponential, summary } = self;
+        gauge.heap_bytes() + sum.heap_bytes() + histogram.heap_bytes() + exponential.heap_bytes() + summary.heap_bytes()
+    }
+}
+
+impl Descriptors {
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Descriptors { name, description, unit, metadata, metadata_types, temporality, monotonic } = self;
+        name.heap_bytes()
+            + description.heap_bytes()
+            + unit.heap_bytes()
+            + metadata.heap_bytes()
+            + metadata_types.heap_bytes()
+            + held(temporality)
+            + held(monotonic)
+    }
+}
+
+impl Exemplars {
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Exemplars { ends, attributes, attribute_types, time, value, value_int, value_kind, span_id, trace_id } =
+            self;
+        held(ends)
+            + attributes.heap_bytes()
+            + attribute_types.heap_bytes()
+            + held(time)
+            + held(value)
+            + held(value_int)
+            + held(value_kind)
+            + held(span_id)
+            + held(trace_id)
+    }
+}
+
+impl Gauges {
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Gauges { points, value, value_int } = self;
+        points.heap_bytes() + held(value) + held(value_int)
+    }
+}
+
+impl Sums {
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Sums { points, value, value_int } = self;
+        points.heap_bytes() + held(value) + held(value_int)
+    }
+}
+
+impl Histograms {
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Histograms { points, count, sum, min, max, bucket_ends, bucket_counts, bound_ends, bounds } = self;
+        points.heap_bytes()
+            + held(count)
+            + held(sum)
+            + held(min)
+            + held(max)
+            + held(bucket_ends)
+            + held(bucket_counts)
+            + held(bound_ends)
+            + held(bounds)
+    }
+}
+
+impl ExponentialHistograms {
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let ExponentialHistograms {
+            points,
+            count,
+            sum,
+            min,
+            max,
+            scale,
+            zero_count,
+            zero_threshold,
+            positive_offset,
+            positive_ends,
+            positive_counts,
+            negative_offset,
+            negative_ends,
+            negative_counts,
+        } = self;
+        points.heap_bytes()
+            + held(count)
+            + held(sum)
+            + held(min)
+            + held(max)
+            + held(scale)
+            + held(zero_count)
+            + held(zero_threshold)
+            + held(positive_offset)
+            + held(positive_ends)
+            + held(positive_counts)
+            + held(negative_offset)
+            + held(negative_ends)
+            + held(negative_counts)
+    }
+}
+
+impl Summaries {
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Summaries { points, count, sum, quantile_ends, quantiles, values } = self;
+        points.heap_bytes() + held(count) + held(sum) + held(quantile_ends) + held(quantiles) + held(values)
     }
 }

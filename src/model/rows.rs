@@ -2,7 +2,7 @@
 
 use crate::column::ColumnRef::*;
 use crate::table::{ROW_VERSION, columns};
-use crate::text::{DictColumn, StrColumn};
+use crate::text::{DictColumn, StrColumn, held};
 
 /// Trace index rows: one per trace and block.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +110,18 @@ impl Ledger {
     pub fn is_empty(&self) -> bool {
         self.time.is_empty()
     }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Ledger { time, sender, signal, reason, outcome, items, example } = self;
+        held(time)
+            + sender.heap_bytes()
+            + signal.heap_bytes()
+            + reason.heap_bytes()
+            + outcome.heap_bytes()
+            + held(items)
+            + example.heap_bytes()
+    }
 }
 
 impl DeadLetters {
@@ -121,5 +133,11 @@ impl DeadLetters {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.time.is_empty()
+    }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let DeadLetters { time, table, reason, row } = self;
+        held(time) + table.heap_bytes() + reason.heap_bytes() + row.heap_bytes()
     }
 }

@@ -1,7 +1,7 @@
 //! Resources and scopes of a batch: held once each, pointed to by their rows.
 
 use crate::column::MapColumn;
-use crate::text::{DictColumn, StrColumn};
+use crate::text::{DictColumn, StrColumn, held};
 
 /// Resources, one row each.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +70,24 @@ impl Resources {
 
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.attributes.heap_bytes() + self.entity_refs.heap_bytes() + self.len() * 40
+        let Resources {
+            service_name,
+            service_version,
+            service_instance,
+            attributes,
+            attribute_types,
+            dropped_attributes,
+            schema_url,
+            entity_refs,
+        } = self;
+        service_name.heap_bytes()
+            + service_version.heap_bytes()
+            + service_instance.heap_bytes()
+            + attributes.heap_bytes()
+            + attribute_types.heap_bytes()
+            + held(dropped_attributes)
+            + schema_url.heap_bytes()
+            + entity_refs.heap_bytes()
     }
 }
 
@@ -98,6 +115,12 @@ impl Scopes {
 
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.attributes.heap_bytes() + self.len() * 40
+        let Scopes { name, version, attributes, attribute_types, dropped_attributes, schema_url } = self;
+        name.heap_bytes()
+            + version.heap_bytes()
+            + attributes.heap_bytes()
+            + attribute_types.heap_bytes()
+            + held(dropped_attributes)
+            + schema_url.heap_bytes()
     }
 }

@@ -6,7 +6,7 @@ use crate::column::MapColumn;
 use crate::kind::{SPAN_KINDS, STATUS_CODES};
 use crate::mark;
 use crate::table::{ROW_VERSION, columns};
-use crate::text::{DictColumn, StrColumn};
+use crate::text::{DictColumn, StrColumn, held};
 
 /// Spans, one row each. Every plain column has one entry per finished row.
 #[derive(Clone, Debug, Default)]
@@ -311,19 +311,74 @@ impl Spans {
         assert_eq!(self.links.trace_id.len(), self.links.attributes.len(), "every link has its attributes");
     }
 
-    /// Bytes held, approximately.
+    /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.attributes.heap_bytes()
-            + self.events.attributes.heap_bytes()
-            + self.links.attributes.heap_bytes()
-            + self.status_message.heap_bytes()
-            + self.trace_state.heap_bytes()
-            + self.local_endpoint.heap_bytes()
-            + self.remote_endpoint.heap_bytes()
-            + self.original_fields.heap_bytes()
-            + self.len() * 160
-            + self.events.time.len() * 24
-            + self.links.flags.len() * 48
+        let Spans {
+            resource,
+            scope,
+            trace_id,
+            span_id,
+            parent_span_id,
+            trace_state,
+            name,
+            kind,
+            start,
+            duration,
+            status,
+            status_message,
+            flags,
+            attributes,
+            attribute_types,
+            dropped_attributes,
+            dropped_events,
+            dropped_links,
+            events,
+            links,
+            weight,
+            marks,
+            original_start,
+            original_end,
+            http_route,
+            http_status,
+            db_system,
+            peer,
+            messaging_destination,
+            local_endpoint,
+            remote_endpoint,
+            original_fields,
+        } = self;
+        held(resource)
+            + held(scope)
+            + held(trace_id)
+            + held(span_id)
+            + held(parent_span_id)
+            + trace_state.heap_bytes()
+            + name.heap_bytes()
+            + held(kind)
+            + held(start)
+            + held(duration)
+            + held(status)
+            + status_message.heap_bytes()
+            + held(flags)
+            + attributes.heap_bytes()
+            + attribute_types.heap_bytes()
+            + held(dropped_attributes)
+            + held(dropped_events)
+            + held(dropped_links)
+            + events.heap_bytes()
+            + links.heap_bytes()
+            + held(weight)
+            + held(marks)
+            + held(original_start)
+            + held(original_end)
+            + http_route.heap_bytes()
+            + held(http_status)
+            + db_system.heap_bytes()
+            + peer.heap_bytes()
+            + messaging_destination.heap_bytes()
+            + local_endpoint.heap_bytes()
+            + remote_endpoint.heap_bytes()
+            + original_fields.heap_bytes()
     }
 }
 
@@ -336,6 +391,17 @@ impl Events {
         self.dropped_attributes.truncate(events);
         let pairs = last_end(&self.attributes.ends[..events.min(self.attributes.ends.len())]);
         self.attributes.truncate(events, pairs);
+    }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Events { ends, time, name, attributes, attribute_types, dropped_attributes } = self;
+        held(ends)
+            + held(time)
+            + name.heap_bytes()
+            + attributes.heap_bytes()
+            + attribute_types.heap_bytes()
+            + held(dropped_attributes)
     }
 }
 
@@ -350,6 +416,20 @@ impl Links {
         self.flags.truncate(links);
         let pairs = last_end(&self.attributes.ends[..links.min(self.attributes.ends.len())]);
         self.attributes.truncate(links, pairs);
+    }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        let Links { ends, trace_id, span_id, trace_state, attributes, attribute_types, dropped_attributes, flags } =
+            self;
+        held(ends)
+            + held(trace_id)
+            + held(span_id)
+            + trace_state.heap_bytes()
+            + attributes.heap_bytes()
+            + attribute_types.heap_bytes()
+            + held(dropped_attributes)
+            + held(flags)
     }
 }
 

@@ -169,7 +169,7 @@ impl Dict {
 
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.values.heap_bytes() + self.table.capacity() * 5
+        self.values.heap_bytes() + self.table.allocation_size()
     }
 }
 
@@ -257,6 +257,11 @@ impl DictColumn {
     pub fn heap_bytes(&self) -> usize {
         self.dict.heap_bytes() + self.index.capacity() * 4
     }
+}
+
+/// Bytes that a vector of plain values holds.
+pub(crate) fn held<T: Copy>(values: &Vec<T>) -> usize {
+    values.capacity() * size_of::<T>()
 }
 
 /// Appends `length` as LEB128.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use access::{Budget, Limits, Permit};
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
@@ -34,9 +34,8 @@ pub(crate) struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     /// Opens a permit without bytes.
-    pub(crate) fn new(body: &'a mut Body, limits: &'a Limits, budget: &Budget) -> Result<Frames<'a>, Fault> {
-        let permit = budget.take(0).ok_or_else(Fault::no_budget)?;
-        Ok(Frames { body, limits, permit, started: Instant::now(), received: 0 })
+    pub(crate) fn new(body: &'a mut Body, limits: &'a Limits, budget: &Budget) -> Frames<'a> {
+        Frames { body, limits, permit: budget.open(), started: Instant::now(), received: 0 }
     }
 
     /// The next data, never empty; `None` at the end.
@@ -70,12 +69,65 @@ impl<'a> Frames<'a> {
     }
 }
 
+/// A body that is put together from frames. Its room is paid for before it is taken.
+pub(crate) struct Whole {
+    bytes: Vec<u8>,
+    expected: usize,
+}
+
+impl Whole {
+    /// Begins with `first`; `expected` is how long the whole claims to be, 0 when it does not say.
+    pub(crate) fn start(first: &[u8], expected: usize, frames: &mut Frames<'_>) -> Result<Whole, Fault> {
+        let mut whole = Whole { bytes: Vec::new(), expected };
+        let room = if expected >= first.len() { expected.min(TRUST_BYTES_MAX) } else { 2 * first.len() };
+        whole.make_room(room.max(first.len()), frames)?;
+        whole.copy(first, frames);
+        Ok(whole)
+    }
+
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds a frame.
+    pub(crate) fn add(&mut self, frame: &[u8], frames: &mut Frames<'_>) -> Result<(), Fault> {
+        let needed = self.bytes.len() + frame.len();
+        if needed > self.bytes.capacity() {
+            let doubled = needed.max(2 * self.bytes.capacity());
+            // A claim that is nearly fulfilled is believed.
+            let room = if self.expected >= needed { doubled.min(self.expected) } else { doubled };
+            self.make_room(room, frames)?;
+        }
+        self.copy(frame, frames);
+        Ok(())
+    }
+
+    /// The body, and the permit for the memory that it holds.
+    pub(crate) fn finish(self, frames: Frames<'_>) -> (Bytes, Permit) {
+        (Bytes::from(self.bytes), frames.into_permit())
+    }
+
+    // The frame goes; its copy lies in room that is paid for.
+    fn copy(&mut self, frame: &[u8], frames: &mut Frames<'_>) {
+        self.bytes.extend_from_slice(frame);
+        frames.permit.shrink(frame.len());
+    }
+
+    fn make_room(&mut self, room: usize, frames: &mut Frames<'_>) -> Result<(), Fault> {
+        if !frames.permit.grow(room - self.bytes.capacity()) {
+            return Err(Fault::no_budget());
+        }
+        self.bytes.try_reserve_exact(room - self.bytes.len()).map_err(|_| Fault::no_budget())
+    }
+}
+
 /// Reads an HTTP body whole. A body in one piece is not copied, others once (claims apart).
 pub(crate) async fn read(body: &mut Body, limits: &Limits, budget: &Budget) -> Result<(Bytes, Permit), Fault> {
     let limit = limits.body_bytes_max;
     let declared = body.size_hint().exact();
     check_claim(declared, limit, budget)?;
-    let mut frames = Frames::new(body, limits, budget)?;
+    let mut frames = Frames::new(body, limits, budget);
     let Some(first) = frames.next().await? else { return Ok((Bytes::new(), frames.into_permit())) };
     if first.len() > limit {
         return Err(Fault::too_large("the body", limit));
@@ -83,14 +135,15 @@ pub(crate) async fn read(body: &mut Body, limits: &Limits, budget: &Budget) -> R
     if frames.is_over() {
         return Ok((first, frames.into_permit()));
     }
-    let mut whole = start(first, declared.map_or(0, |bytes| bytes as usize));
+    let mut whole = Whole::start(&first, declared.map_or(0, |bytes| bytes as usize), &mut frames)?;
+    drop(first);
     while let Some(frame) = frames.next().await? {
         if whole.len() + frame.len() > limit {
             return Err(Fault::too_large("the body", limit));
         }
-        whole.extend_from_slice(&frame);
+        whole.add(&frame, &mut frames)?;
     }
-    Ok((whole.freeze(), frames.into_permit()))
+    Ok(whole.finish(frames))
 }
 
 /// Refuses before reading what cannot be taken anyway. Nothing is reserved: a claim that is never
@@ -104,14 +157,6 @@ pub(crate) fn check_claim(declared: Option<u64>, limit: usize, budget: &Budget) 
         return Err(Fault::no_budget());
     }
     Ok(())
-}
-
-/// A buffer that begins with `first` and has room for a whole of `expected` bytes, within reason.
-pub(crate) fn start(first: Bytes, expected: usize) -> BytesMut {
-    let room = expected.min(TRUST_BYTES_MAX).max(first.len() * 2);
-    let mut whole = BytesMut::with_capacity(room);
-    whole.extend_from_slice(&first);
-    whole
 }
 
 /// Reads and forgets the rest of a refused body.

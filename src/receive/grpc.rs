@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, Full};
 use wire::encoding::Encoding;
 use wire::otlp::answer::{self, Format};
 
-use crate::body::{self, Frames};
+use crate::body::{self, Frames, Whole};
 use crate::fault::Fault;
 
 /// Flag and length before a message.
@@ -91,7 +91,7 @@ pub(crate) async fn read_message(
 ) -> Result<Message, Fault> {
     let declared = body.size_hint().exact();
     body::check_claim(declared.map(|bytes| bytes.saturating_sub(PREFIX_BYTES as u64)), limits.body_bytes_max, budget)?;
-    let mut frames = Frames::new(body, limits, budget)?;
+    let mut frames = Frames::new(body, limits, budget);
     let mut head = frames.next().await?.ok_or(Fault::Cardinality)?;
     while head.len() < PREFIX_BYTES {
         let more = frames.next().await?.ok_or_else(cut)?;
@@ -100,9 +100,9 @@ pub(crate) async fn read_message(
     let flag = head.get_u8();
     let length = head.get_u32() as usize;
     check_prefix(flag, length, encoding, limits, budget)?;
-    let bytes = read_rest(&mut frames, head, length).await?;
+    let (bytes, permit) = read_rest(frames, head, length).await?;
     let encoding = if flag == 0 { Encoding::Identity } else { encoding };
-    Ok(Message { encoding, bytes, permit: frames.into_permit() })
+    Ok(Message { encoding, bytes, permit })
 }
 
 fn check_prefix(flag: u8, length: usize, encoding: Encoding, limits: &Limits, budget: &Budget) -> Result<(), Fault> {
@@ -119,27 +119,28 @@ fn check_prefix(flag: u8, length: usize, encoding: Encoding, limits: &Limits, bu
 }
 
 // Also waits for the end of the stream: a second message would have no answer.
-async fn read_rest(frames: &mut Frames<'_>, head: Bytes, length: usize) -> Result<Bytes, Fault> {
+async fn read_rest(mut frames: Frames<'_>, head: Bytes, length: usize) -> Result<(Bytes, Permit), Fault> {
     if head.len() > length {
         return Err(Fault::Cardinality);
     }
     if head.len() == length {
         return match frames.is_over() || frames.next().await?.is_none() {
-            true => Ok(head),
+            true => Ok((head, frames.into_permit())),
             false => Err(Fault::Cardinality),
         };
     }
-    let mut whole = body::start(head, length);
+    let mut whole = Whole::start(&head, length, &mut frames)?;
+    drop(head);
     while let Some(frame) = frames.next().await? {
         if whole.len() + frame.len() > length {
             return Err(Fault::Cardinality);
         }
-        whole.extend_from_slice(&frame);
+        whole.add(&frame, &mut frames)?;
     }
     if whole.len() < length {
         return Err(cut());
     }
-    Ok(whole.freeze())
+    Ok(whole.finish(frames))
 }
 
 fn cut() -> Fault {

@@ -1,8 +1,11 @@
 //! Unpacking a body within limit and budget. Long work goes to a blocking thread, so that one large
 //! body does not hold up the connections that share its worker.
 
+use std::sync::LazyLock;
+
 use access::Permit;
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use wire::encoding::{DecompressError, Encoding, decompress};
 
 use crate::fault::Fault;
@@ -10,6 +13,10 @@ use crate::fault::Fault;
 /// Packed bodies above this go to a blocking thread. Telemetry unpacks to about ten times the size at
 /// some 300 MB/s, so this is a millisecond of work.
 const INLINE_BYTES_MAX: usize = 32 << 10;
+
+/// Large bodies that are unpacked at the same time.
+static TURNS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get).max(2)));
 
 /// The plain body, with the permit grown by it. A body that is not packed is handed through.
 pub(crate) async fn unpack(
@@ -25,6 +32,8 @@ pub(crate) async fn unpack(
         return work(encoding, body, limit, permit);
     }
     let body = body.clone();
+    // More at once would only hold more memory.
+    let _turn = TURNS.acquire().await;
     match tokio::task::spawn_blocking(move || work(encoding, &body, limit, permit)).await {
         Ok(result) => result,
         // Only at shutdown, or after a fault in the library: neither is the sender's doing.
@@ -42,7 +51,7 @@ fn work(encoding: Encoding, body: &[u8], limit: usize, mut permit: Permit) -> Re
         DecompressError::TooLarge => Fault::too_large("the decompressed body", limit),
         DecompressError::NoBudget => Fault::no_budget(),
     })?;
-    let unused = (permit.bytes() - before).saturating_sub(plain.capacity());
+    let unused = (permit.bytes() - before).saturating_sub(plain.len());
     permit.shrink(unused);
     Ok((Bytes::from(plain), permit))
 }

@@ -95,6 +95,12 @@ impl Block {
         self.traces.as_ref().map_or_else(|| self.body.bytes(), Traces::bytes)
     }
 
+    /// Bytes of memory held, spare room included.
+    pub fn held_bytes(&self) -> usize {
+        let columns: usize = self.body.columns.iter().map(Column::capacity).sum();
+        columns + self.traces.as_ref().map_or(0, Traces::held_bytes)
+    }
+
     /// Least and greatest event time, nanoseconds since the epoch; zeros when there are no rows.
     pub fn time_range_ns(&self) -> (i64, i64) {
         self.times.unwrap_or_default()
@@ -287,6 +293,14 @@ impl Spare {
         }
     }
 
+    fn keep(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max
+            && let Some((_, bytes, _)) = self.columns.pop()
+        {
+            self.bytes -= bytes;
+        }
+    }
+
     fn give(table: Table, mut columns: Vec<Column>) {
         let bytes: usize = columns.iter().map(Column::capacity).sum();
         let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -297,6 +311,11 @@ impl Spare {
         spare.bytes += bytes;
         spare.columns.push((table, bytes, columns));
     }
+}
+
+/// Lets go of memory kept for blocks to come, down to `bytes_max`.
+pub fn keep_spare(bytes_max: usize) {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner).keep(bytes_max);
 }
 
 // The columns of a batch's rows for a table, and their event times.

@@ -13,6 +13,9 @@ use model::{Batch, Envelope, Resources, Scopes};
 use crate::block::Body;
 use crate::lane::{IndexEvent, index_event};
 
+/// Bytes of one row of [`TraceIndex`].
+const ROW_BYTES: usize = 32;
+
 /// Traces of a block that is being filled.
 #[derive(Debug, Default)]
 pub(crate) struct Traces {
@@ -61,6 +64,12 @@ impl Traces {
     /// Bytes of the rows as they will be sent, approximately.
     pub(crate) fn bytes(&self) -> usize {
         self.rows() as usize * 90
+    }
+
+    /// Bytes of memory held, those of the columns to come included.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let held = |tenant: &Tenant| tenant.places.allocation_size() + tenant.rows.trace_id.capacity() * ROW_BYTES;
+        self.bytes() + self.tenants.iter().map(held).sum::<usize>()
     }
 
     /// The rows as columns.

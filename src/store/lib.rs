@@ -28,7 +28,7 @@ mod shape;
 mod trouble;
 
 pub use access::{BadDatabase, LookupError, ServerInfo, Store, TableSize};
-pub use block::{Block, NativeBlock, SealedBlock};
+pub use block::{Block, NativeBlock, SealedBlock, keep_spare};
 pub use client::Unavailable;
 pub use config::{Compression, Config, Endpoint, QueryLimits, Retention};
 pub use lane::{LaneKey, lanes};

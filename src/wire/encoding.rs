@@ -35,6 +35,12 @@ pub enum DecompressError {
 /// Largest zstd window accepted, as a power of two: 8 MiB, what RFC 9659 grants HTTP.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 const FIRST_PIECE_BYTES: usize = 16 * 1024;
+/// Every further piece.
+const PIECE_BYTES: usize = 256 * 1024;
+/// How much larger the room becomes in which pieces are gathered.
+const ROOM_STEP: usize = 8;
+/// Unpacked bytes per packed one that a sender's word is taken for.
+const HONEST_RATIO: usize = 16;
 
 impl Encoding {
     /// The encoding with this number.
@@ -83,54 +89,95 @@ pub fn decompress(
     limit_bytes: usize,
     grow: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Vec<u8>, DecompressError> {
-    let mut out = Out { bytes: Vec::new(), limit_bytes, grow };
-    // Telemetry packs about 6:1; a first guess of 4:1 saves copies without promising bombs much.
-    out.room((body.len().saturating_mul(4)).clamp(FIRST_PIECE_BYTES, 1 << 20))?;
+    let mut out = Out { bytes: Vec::new(), piece: Vec::new(), limit_bytes, grow };
+    out.room(first_room(encoding, body))?;
     match encoding {
         Encoding::Identity => out.extend(body)?,
         Encoding::Gzip => inflate(body, || Decompress::new_gzip(15), true, &mut out)?,
         Encoding::Deflate => inflate(body, || Decompress::new(has_zlib_header(body)), false, &mut out)?,
         Encoding::Zstd => unzstd(body, &mut out)?,
     }
-    if out.bytes.len() > limit_bytes {
-        return Err(DecompressError::TooLarge);
-    }
-    Ok(out.bytes)
+    out.finish()
 }
 
+// Telemetry packs about 6:1; a first guess of 4:1 saves copies without promising bombs much. gzip says its
+// size in the end (RFC 1952), which is believed as far as telemetry goes; with one byte more for the end.
+fn first_room(encoding: Encoding, body: &[u8]) -> usize {
+    let most = body.len().saturating_mul(HONEST_RATIO).max(FIRST_PIECE_BYTES);
+    match (encoding, body.last_chunk::<4>()) {
+        (Encoding::Gzip, Some(size)) => (u32::from_le_bytes(*size) as usize + 1).clamp(FIRST_PIECE_BYTES, most),
+        _ => body.len().saturating_mul(4).clamp(FIRST_PIECE_BYTES, 1 << 20),
+    }
+}
+
+// Bytes are unpacked into a piece; what is beyond the first one is gathered. The room in which it is gathered
+// grows in few large steps: room that was never written to costs nothing, but buffers that were, and are
+// left behind by growing, do. What is paid for is what is written.
 struct Out<'a> {
     bytes: Vec<u8>,
+    piece: Vec<u8>,
     limit_bytes: usize,
     grow: &'a mut dyn FnMut(usize) -> bool,
 }
 
 impl Out<'_> {
-    // Makes spare room, of about `wanted` bytes at first and of the present size later. One byte
-    // above the limit is enough to know that the limit is passed.
-    fn room(&mut self, wanted: usize) -> Result<(), DecompressError> {
-        if self.bytes.len() < self.bytes.capacity() {
+    // Makes spare room in the piece: `first` bytes if it is the first. One byte above the limit is enough to
+    // know that the limit is passed.
+    fn room(&mut self, first: usize) -> Result<(), DecompressError> {
+        if self.piece.len() < self.piece.capacity() {
             return Ok(());
         }
-        let left = self.limit_bytes.saturating_add(1).saturating_sub(self.bytes.len());
+        let left = self.limit_bytes.saturating_add(1).saturating_sub(self.len());
         if left == 0 {
             return Err(DecompressError::TooLarge);
         }
-        let more = wanted.max(self.bytes.len()).min(left);
-        if !(self.grow)(more) || self.bytes.try_reserve_exact(more).is_err() {
+        let next = if self.piece.capacity() == 0 { first } else { PIECE_BYTES }.min(left);
+        if !(self.grow)(next) {
             return Err(DecompressError::NoBudget);
         }
+        self.gather()?;
+        match self.piece.capacity() {
+            0 => self.piece.try_reserve_exact(next).map_err(|_| DecompressError::NoBudget),
+            _ => Ok(()),
+        }
+    }
+
+    // Moves the piece to the other bytes.
+    fn gather(&mut self) -> Result<(), DecompressError> {
+        if self.bytes.is_empty() {
+            std::mem::swap(&mut self.bytes, &mut self.piece);
+            return Ok(());
+        }
+        let needed = self.len();
+        if needed > self.bytes.capacity() {
+            let room = needed.saturating_mul(ROOM_STEP).min(self.limit_bytes.saturating_add(1)).max(needed);
+            self.bytes.try_reserve_exact(room - self.bytes.len()).map_err(|_| DecompressError::NoBudget)?;
+        }
+        self.bytes.append(&mut self.piece);
         Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() + self.piece.len()
+    }
+
+    fn finish(mut self) -> Result<Vec<u8>, DecompressError> {
+        if self.len() > self.limit_bytes {
+            return Err(DecompressError::TooLarge);
+        }
+        self.gather()?;
+        Ok(self.bytes)
     }
 
     fn extend(&mut self, body: &[u8]) -> Result<(), DecompressError> {
         if body.len() > self.limit_bytes {
             return Err(DecompressError::TooLarge);
         }
-        let more = body.len().saturating_sub(self.bytes.capacity());
+        let more = body.len().saturating_sub(self.piece.capacity());
         if more > 0 && !(self.grow)(more) {
             return Err(DecompressError::NoBudget);
         }
-        self.bytes.extend_from_slice(body);
+        self.piece.extend_from_slice(body);
         Ok(())
     }
 }
@@ -150,16 +197,16 @@ fn inflate(
         let mut stream = fresh();
         loop {
             out.room(FIRST_PIECE_BYTES)?;
-            let before = (stream.total_in(), out.bytes.len());
+            let before = (stream.total_in(), out.len());
             let status = stream
-                .decompress_vec(rest, &mut out.bytes, FlushDecompress::None)
+                .decompress_vec(rest, &mut out.piece, FlushDecompress::None)
                 .map_err(|_| DecompressError::Corrupt)?;
             let read = (stream.total_in() - before.0) as usize;
             rest = &rest[read..];
             match status {
                 Status::StreamEnd => break,
                 // No step forward with room left: the stream wants input that is not there.
-                _ if read == 0 && out.bytes.len() == before.1 => return Err(DecompressError::Corrupt),
+                _ if read == 0 && out.len() == before.1 => return Err(DecompressError::Corrupt),
                 _ => {}
             }
         }
@@ -178,13 +225,14 @@ fn unzstd(body: &[u8], out: &mut Out<'_>) -> Result<(), DecompressError> {
     let mut input = InBuffer::around(body);
     loop {
         out.room(FIRST_PIECE_BYTES)?;
-        let before = (input.pos(), out.bytes.len());
-        let mut output = OutBuffer::around_pos(&mut out.bytes, before.1);
+        let before = (input.pos(), out.len());
+        let start = out.piece.len();
+        let mut output = OutBuffer::around_pos(&mut out.piece, start);
         let hint = decoder.run(&mut input, &mut output).map_err(|_| DecompressError::Corrupt)?;
         if hint == 0 && input.pos() == body.len() {
             return Ok(());
         }
-        if input.pos() == before.0 && out.bytes.len() == before.1 {
+        if input.pos() == before.0 && out.len() == before.1 {
             return Err(DecompressError::Corrupt);
         }
     }

@@ -19,15 +19,21 @@ use model::{Decoded, Envelope, Limits, Protocol};
 /// bytes needs a new number, and the old rules stay as long as journals of them may exist.
 pub const RULE: u16 = 1;
 
-/// The request as a whole cannot be decoded; the text is meant for whoever sent it.
+/// Why a request as a whole is not decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct DecodeError(String);
+pub enum DecodeError {
+    /// It cannot be read; the text is meant for whoever sent it.
+    #[error("{0}")]
+    Malformed(String),
+    /// It takes more memory than [`Limits::memory_bytes_max`] grants.
+    #[error("decoding takes more memory than it was given")]
+    Memory,
+}
 
 impl DecodeError {
-    /// With a message for the sender.
+    /// Malformed, with a message for the sender.
     pub fn new(message: impl Into<String>) -> DecodeError {
-        DecodeError(message.into())
+        DecodeError::Malformed(message.into())
     }
 }
 
@@ -37,7 +43,7 @@ impl DecodeError {
 /// `limits` is cut, marked and counted.
 ///
 /// # Errors
-/// When the request as a whole cannot be read; nothing of it is to be stored.
+/// When the request as a whole cannot be read, or not within the memory; nothing of it is to be stored.
 pub fn decode(protocol: Protocol, body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, DecodeError> {
     match protocol {
         Protocol::OtlpTracesProto | Protocol::OtlpLogsProto | Protocol::OtlpMetricsProto => {

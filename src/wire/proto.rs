@@ -32,6 +32,8 @@ pub(crate) enum What {
     Depth,
     /// Rows that would take far more memory than the bytes they came in.
     Expands,
+    /// Rows that take more memory than was granted.
+    Memory,
 }
 
 impl What {
@@ -46,6 +48,7 @@ impl What {
             What::Utf8 => "invalid UTF-8",
             What::Depth => "values are nested too deeply",
             What::Expands => "too many (nearly) empty items for one request",
+            What::Memory => "not enough memory",
         }
     }
 }

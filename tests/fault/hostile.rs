@@ -168,7 +168,7 @@ const BOMB: &[u16] = &[400, 413, 503];
 // Guarantee: each is refused with its own error, legal ones are taken, memory stays within its limit.
 pub async fn bombs(rig: &Rig) -> Outcome {
     let mut scene = Scene::open(rig).await?;
-    let zeros = if rig.full { 10u64 << 30 } else { 1 << 30 };
+    let zeros = if rig.full { 10u64 << 30 } else { 200 << 20 };
     let bombs: Vec<(&str, Vec<u8>)> = vec![
         ("gzip", pack("gzip", Zeros(zeros))?),
         ("zstd", pack("zstd", Zeros(zeros))?),
@@ -217,7 +217,7 @@ pub async fn bombs(rig: &Rig) -> Outcome {
     let stored =
         scene.sql(&format!("SELECT count() FROM otel_traces WHERE SpanAttributes['run'] = '{}'", run.name())).await?;
     scene.report.require(stored == "50", format!("{stored} of 50 items of the legal request are stored"));
-    scene.report.note("bomb_gib", zeros >> 30);
+    scene.report.note("bomb_mib", zeros >> 20);
     scene.close().await
 }
 

@@ -10,6 +10,7 @@
 
 mod backlog;
 mod client;
+mod crowds;
 mod disks;
 mod hostile;
 mod item;
@@ -79,6 +80,7 @@ const SCENARIOS: &[Scenario] = scenarios! {
     36 "nonsense_times" shapes::nonsense_times;
     37 "twisted_traces" shapes::twisted_traces;
     38 "resent" shapes::resent;
+    39 "crowds" crowds::crowds;
     49 "poison_when_full" poison::poison_when_full;
     50 "poison_killed" poison::poison_killed;
     51 "refused_for_reasons" poison::refused_for_reasons;
@@ -87,7 +89,7 @@ const SCENARIOS: &[Scenario] = scenarios! {
 
 /// What the short round runs: a few minutes. The others take longer or need their full length; they run by
 /// name, by `--only` and in the full round.
-const SHORT: &[u32] = &[1, 2, 3, 8, 9, 10, 14, 15, 16, 17, 18, 19, 20, 21, 32, 33, 34, 35, 37, 38, 49, 50];
+const SHORT: &[u32] = &[1, 2, 3, 8, 9, 10, 14, 15, 16, 17, 18, 19, 20, 21, 31, 32, 33, 34, 35, 37, 38, 39, 49, 50];
 
 #[derive(Debug, Default)]
 struct Arguments {

@@ -1,4 +1,4 @@
-//! A trace of 100,000 spans.
+//! A trace of 100,000 spans, and a request that is larger than the memory for blocks.
 
 use serde_json::{Value, json};
 
@@ -71,4 +71,27 @@ fn a_hundred_thousand_spans() {
     );
     let listed = program.api("/traces?from=now-1h&to=now%2B1m");
     assert_eq!((&listed["traces"][0]["spans"], &listed["traces"][0]["root_operation"]), (&json!(SPANS), &json!("0")));
+}
+
+// Scenario: one request of 20,000 spans, whose rows take far more memory than blocks may have, then small ones.
+// Guarantee: the large one goes into blocks part by part and is stored whole, once, and what comes behind it too.
+#[test]
+fn a_request_larger_than_the_memory_for_blocks() {
+    let program = Program::start_with(&[
+        "--set",
+        "ingest.block_memory_max=1MiB",
+        "--set",
+        "ingest.block_bytes_max=512KiB",
+        "--set",
+        "ingest.linger=50ms",
+    ]);
+    let began = now_ns() - 60_000_000_000;
+    assert_eq!(program.send_json("traces", &spans(0, 20_000, began)).status, 200);
+    for part in 0..5 {
+        let (from, to) = (20_000 + part * 10, 20_010 + part * 10);
+        assert_eq!(program.send_json("traces", &spans(from, to, began)).status, 200);
+    }
+    program.flush();
+    let page = program.api(&format!("/traces/{TRACE}?offset=0&limit=10&logs=false"));
+    assert_eq!((&page["total_spans"], &page["complete"]), (&json!(20_050), &json!(true)));
 }

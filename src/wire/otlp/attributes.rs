@@ -154,6 +154,7 @@ impl<'a> Attributes<'a> {
             }
             Scalar::Int(number) => return self.push_int(map, key, number, bounds),
             Scalar::Nested(open, content) => {
+                bounds.take_json(content)?;
                 let place = self.signs.place();
                 self.scratch.clear();
                 if !value::write_nested(open, content, &mut self.scratch, &mut self.signs, value::depth(&bounds.limits))
@@ -218,6 +219,7 @@ impl<'a> Attributes<'a> {
     #[cold]
     fn push_slow(&mut self, map: &mut MapColumn, key_value: &'a [u8], bounds: &mut Bounds) -> Result<(), Fault> {
         let depth = value::depth(&bounds.limits);
+        bounds.take_json(key_value)?;
         let (key, value) = value::merge_pair(key_value, bounds, depth)?;
         let limit = bounds.limits.attribute_value_bytes_max;
         // Texts that come in pieces are rare enough not to be promoted; numbers are.

@@ -104,6 +104,7 @@ impl<'a> Records<'a> {
                     return Ok(());
                 }
                 Scalar::Nested(open, content) => {
+                    home.bounds.take_json(content)?;
                     self.scratch.clear();
                     let depth = value::depth(&home.bounds.limits);
                     if value::write_nested(open, content, &mut self.scratch, &mut self.signs, depth) {
@@ -227,6 +228,7 @@ impl<'a> Body<'a> {
 
 fn merge(mut value: Value, any_value: &[u8], home: &mut Home<'_>) -> Result<Value, Fault> {
     let depth = value::depth(&home.bounds.limits);
+    home.bounds.take_json(any_value)?;
     value::merge_value(&mut value, any_value, &mut home.bounds, depth)?;
     Ok(value)
 }
@@ -257,6 +259,10 @@ impl<'a> Sink<'a> for Records<'a> {
 
     fn reserve(&mut self, items: usize, bytes: usize) {
         self.logs.reserve(items, bytes);
+    }
+
+    fn held(&self) -> usize {
+        self.logs.heap_bytes() + self.scratch.capacity()
     }
 
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault> {

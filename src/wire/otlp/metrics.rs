@@ -101,6 +101,10 @@ impl<'a> Sink<'a> for Measures<'a> {
 
     fn reserve(&mut self, _items: usize, _bytes: usize) {}
 
+    fn held(&self) -> usize {
+        self.metrics.heap_bytes()
+    }
+
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault> {
         let mut metric = Metric {
             item,

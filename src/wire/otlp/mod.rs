@@ -24,7 +24,7 @@ mod weight;
 use model::{Decoded, Envelope, Limits, Signal};
 
 use crate::DecodeError;
-use crate::proto::Fault;
+use crate::proto::{Fault, What};
 
 /// Offsets in columns are 32 bits wide, and escapes can make a text six times as long.
 const BODY_BYTES_MAX: usize = 512 << 20;
@@ -38,6 +38,9 @@ pub(crate) fn protobuf(
 ) -> Result<Decoded, DecodeError> {
     sized(body)?;
     walk(signal, body, envelope, limits).map_err(|fault| {
+        if fault.what == What::Memory {
+            return DecodeError::Memory;
+        }
         let path = path::path_to(body, fault.address, schema::request(signal));
         let offset = fault.address.saturating_sub(body.as_ptr() as usize).min(body.len());
         let colon = if path.is_empty() { "" } else { ": " };
@@ -48,9 +51,14 @@ pub(crate) fn protobuf(
 /// A request of `signal` in JSON.
 pub(crate) fn json(signal: Signal, body: &[u8], envelope: Envelope, limits: &Limits) -> Result<Decoded, DecodeError> {
     sized(body)?;
-    let protobuf = transcode::to_protobuf(body, signal, value::depth(limits))?;
+    let protobuf = transcode::to_protobuf(body, signal, value::depth(limits), limits.memory_bytes_max)?;
+    let left = limits.memory_bytes_max.saturating_sub(protobuf.len());
+    let limits = &Limits { memory_bytes_max: left, ..*limits };
     // Only depth and expansion can still be wrong; offsets into the other form would mislead.
     walk(signal, &protobuf, envelope, limits).map_err(|fault| {
+        if fault.what == What::Memory {
+            return DecodeError::Memory;
+        }
         let path = path::path_to(&protobuf, fault.address, schema::request(signal));
         DecodeError::new(format!("{path}: {}", fault.what.words()))
     })

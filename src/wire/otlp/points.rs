@@ -4,7 +4,7 @@ use model::mark;
 use model::metrics::{ExponentialHistograms, Summaries};
 
 use super::metrics::{Common, Metric, Row, Writers};
-use super::shared::Home;
+use super::shared::{Bounds, Home};
 use crate::proto::{Cursor, Fault, fields};
 
 const NUMBER: u64 = fields(&[2, 3, 4, 5, 6, 7, 8]);
@@ -13,6 +13,7 @@ const EXPONENTIAL: u64 = fields(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]
 const BUCKETS: u64 = fields(&[1, 2]);
 const SUMMARY: u64 = fields(&[2, 3, 4, 5, 6, 7, 8]);
 const QUANTILE: u64 = fields(&[1, 2]);
+const QUANTILE_BYTES: u64 = 16;
 
 /// A number that may be sent in two types, or not at all.
 pub(super) enum Number {
@@ -107,9 +108,17 @@ pub(super) fn histogram_point<'a>(
             0x21 => read.count = cursor.fixed64()?,
             0x29 => read.sum(&mut row.common.marks, &mut cursor)?,
             0x31 => counts.push(cursor.fixed64()?),
-            0x32 => packed(cursor.bytes()?, Cursor::fixed64, |count| counts.push(count))?,
+            0x32 => {
+                let list = cursor.bytes()?;
+                row.home.bounds.take(list.len() as u64, list)?;
+                packed(list, Cursor::fixed64, |count| counts.push(count))?;
+            }
             0x39 => bounds.push(f64::from_bits(cursor.fixed64()?)),
-            0x3a => packed(cursor.bytes()?, Cursor::fixed64, |bits| bounds.push(f64::from_bits(bits)))?,
+            0x3a => {
+                let list = cursor.bytes()?;
+                row.home.bounds.take(list.len() as u64, list)?;
+                packed(list, Cursor::fixed64, |bits| bounds.push(f64::from_bits(bits)))?;
+            }
             0x42 => row.exemplar(cursor.bytes()?)?,
             0x4a => row.attribute(cursor.bytes()?)?,
             0x50 => row.common.flags = cursor.varint()? as u32,
@@ -144,8 +153,8 @@ pub(super) fn exponential_point<'a>(
             0x29 => read.sum(&mut row.common.marks, &mut cursor)?,
             0x30 => scale = zigzag(cursor.varint()?),
             0x39 => zero_count = cursor.fixed64()?,
-            0x42 => buckets(cursor.bytes()?, &mut positive_offset, &mut rows.positive_counts)?,
-            0x4a => buckets(cursor.bytes()?, &mut negative_offset, &mut rows.negative_counts)?,
+            0x42 => buckets(&mut row.home.bounds, cursor.bytes()?, &mut positive_offset, &mut rows.positive_counts)?,
+            0x4a => buckets(&mut row.home.bounds, cursor.bytes()?, &mut negative_offset, &mut rows.negative_counts)?,
             0x50 => row.common.flags = cursor.varint()? as u32,
             0x5a => row.exemplar(cursor.bytes()?)?,
             0x61 => read.min(&mut row.common.marks, &mut cursor)?,
@@ -168,7 +177,9 @@ pub(super) fn exponential_point<'a>(
     row.close(metric, point)
 }
 
-fn buckets(message: &[u8], offset: &mut i32, counts: &mut Vec<u64>) -> Result<(), Fault> {
+// Counts of one byte become eight, in a list that doubles.
+fn buckets(bounds: &mut Bounds, message: &[u8], offset: &mut i32, counts: &mut Vec<u64>) -> Result<(), Fault> {
+    bounds.take(12 * message.len() as u64, message)?;
     let mut cursor = Cursor::new(message);
     while !cursor.is_empty() {
         match cursor.key()? {
@@ -200,7 +211,9 @@ pub(super) fn summary_point<'a>(
             0x21 => count = cursor.fixed64()?,
             0x29 => sum = f64::from_bits(cursor.fixed64()?),
             0x32 => {
-                let (quantile, value) = quantile(cursor.bytes()?)?;
+                let message = cursor.bytes()?;
+                row.home.bounds.take(2 * QUANTILE_BYTES, message)?;
+                let (quantile, value) = quantile(message)?;
                 rows.quantiles.push(quantile);
                 rows.values.push(value);
             }

@@ -22,6 +22,10 @@ const FREE_BYTES: u64 = 64 << 20;
 const EXPANSION_MAX: u64 = 8;
 /// Rows and bytes that are reserved ahead at most; above them growth by doubling is cheap enough.
 const RESERVE_MAX: (usize, usize) = (16 * 1024, 16 << 20);
+/// Nested values above this pay for the memory in which they are written.
+const LONG_TEXT_BYTES: usize = 4 << 10;
+/// What an item may take beside twice its bytes.
+const ITEM_BYTES: u64 = 1024;
 /// What a pair takes beside its bytes.
 const PAIR_BYTES: u64 = 12;
 
@@ -31,19 +35,42 @@ pub(super) struct Bounds {
     pub(super) received_ns: i64,
     spent: u64,
     spent_max: u64,
+    // Memory that may be taken before what is really held is counted again; see `Home::weigh`.
+    left: u64,
 }
 
 impl Bounds {
     pub(super) fn new(limits: &Limits, received_ns: i64, body: &[u8]) -> Bounds {
         let spent_max = FREE_BYTES.saturating_add((body.len() as u64).saturating_mul(EXPANSION_MAX));
-        Bounds { limits: *limits, received_ns, spent: 0, spent_max }
+        Bounds { limits: *limits, received_ns, spent: 0, spent_max, left: limits.memory_bytes_max as u64 }
     }
 
     /// Charges a row of about `bytes` bytes that comes from `from`.
     #[inline]
     pub(super) fn charge(&mut self, bytes: u64, from: &[u8]) -> Result<(), Fault> {
         self.spent += bytes;
-        if self.spent > self.spent_max { Err(Cursor::new(from).fault(What::Expands)) } else { Ok(()) }
+        if self.spent > self.spent_max {
+            return Err(Cursor::new(from).fault(What::Expands));
+        }
+        self.take(bytes, from)
+    }
+
+    /// Takes memory that is not a row's: long texts and lists while they are put together.
+    #[inline]
+    pub(super) fn take(&mut self, bytes: u64, from: &[u8]) -> Result<(), Fault> {
+        match self.left.checked_sub(bytes) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(Cursor::new(from).fault(What::Memory)),
+        }
+    }
+
+    /// Takes what a text may need that is written as JSON: six bytes for one, in a buffer that doubles.
+    #[inline]
+    pub(super) fn take_json(&mut self, content: &[u8]) -> Result<(), Fault> {
+        if content.len() > LONG_TEXT_BYTES { self.take(10 * content.len() as u64, content) } else { Ok(()) }
     }
 
     /// Charges the pairs of a row.
@@ -60,6 +87,9 @@ pub(super) trait Sink<'a> {
 
     /// About `items` items of `bytes` bytes together are coming.
     fn reserve(&mut self, items: usize, bytes: usize);
+
+    /// Bytes of memory held.
+    fn held(&self) -> usize;
 
     /// One item message.
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault>;
@@ -169,6 +199,7 @@ impl<'a> Home<'a> {
             (Some(resource), _) => resource,
             (None, Some((last, number))) if last.same_head(&self.group) => number,
             (None, _) => {
+                self.group.take_heads(&mut self.bounds)?;
                 let attributes = &mut self.resource_attributes;
                 self.marks[0] = push_resource(&mut self.resources, attributes, self.group, &mut self.bounds)?;
                 self.resources.len() as u32 - 1
@@ -178,6 +209,7 @@ impl<'a> Home<'a> {
             (Some(scope), _) => scope,
             (None, Some((last, number))) if last.same_head(&self.scope_group) => number,
             (None, _) => {
+                self.scope_group.take_heads(&mut self.bounds)?;
                 let attributes = &mut self.scope_attributes;
                 self.marks[1] = push_scope(&mut self.scopes, attributes, self.scope_group, &mut self.bounds)?;
                 self.scopes.len() as u32 - 1
@@ -212,6 +244,7 @@ impl<'a> Home<'a> {
         let items = layout.children.min(group.len() / 32 + 1);
         sink.reserve(items.min(RESERVE_MAX.0), group.len().min(RESERVE_MAX.1));
         for item in layout.children() {
+            self.weigh(sink, item)?;
             sink.item(self, item)?;
             self.at[2] += 1;
         }
@@ -219,6 +252,28 @@ impl<'a> Home<'a> {
             check_scope(layout, &mut self.bounds)?;
         }
         Ok(())
+    }
+
+    // Takes twice the bytes of the item, for its texts in columns that double; its rows are charged
+    // where they are made. Both are guesses on the safe side: when they have used up the memory, what is
+    // held is counted, and the guessing begins anew with what is left.
+    #[inline]
+    fn weigh<S: Sink<'a>>(&mut self, sink: &S, item: &[u8]) -> Result<(), Fault> {
+        let weight = 2 * item.len() as u64;
+        if self.bounds.left < 2 * weight + ITEM_BYTES {
+            self.count_held(sink, 2 * weight + ITEM_BYTES, item)?;
+        }
+        self.bounds.left -= weight;
+        Ok(())
+    }
+
+    #[cold]
+    fn count_held<S: Sink<'a>>(&mut self, sink: &S, wanted: u64, item: &[u8]) -> Result<(), Fault> {
+        let held = sink.held() + self.resources.heap_bytes() + self.scopes.heap_bytes();
+        let max = self.bounds.limits.memory_bytes_max;
+        self.bounds.left = max.saturating_sub(held) as u64;
+        // Where little is left it would be counted item by item.
+        if self.bounds.left < wanted + max as u64 / 16 { Err(Cursor::new(item).fault(What::Memory)) } else { Ok(()) }
     }
 }
 
@@ -256,6 +311,12 @@ impl<'a> Layout<'a> {
 
     fn children(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         occurrences(self.group, CHILD)
+    }
+
+    // The memory for the texts of a resource or scope.
+    fn take_heads(&self, bounds: &mut Bounds) -> Result<(), Fault> {
+        let texts = self.heads().map(<[u8]>::len).sum::<usize>() + self.schema_url.len();
+        bounds.take(2 * texts as u64, self.group)
     }
 
     // Whether resource or scope are surely the same, byte by byte.

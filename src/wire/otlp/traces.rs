@@ -337,6 +337,10 @@ impl<'a> Sink<'a> for Traces<'a> {
         self.spans.reserve(items, bytes);
     }
 
+    fn held(&self) -> usize {
+        self.spans.heap_bytes()
+    }
+
     fn item(&mut self, home: &mut Home<'a>, item: &'a [u8]) -> Result<(), Fault> {
         self.attributes.begin();
         let span = self.read(home, item)?;

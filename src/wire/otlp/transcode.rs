@@ -24,6 +24,9 @@ const FRAME_DEPTH: usize = 16;
 /// Messages for one level of an attribute value: value, list, pair.
 const LEVEL_DEPTH: usize = 3;
 
+/// Never shown: it becomes [`DecodeError::Memory`].
+const NO_MEMORY: Wrong = "not enough memory";
+
 const TOLERANT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
@@ -33,8 +36,14 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, TOLERA
 /// The protobuf form of a request in JSON.
 ///
 /// # Errors
-/// When it is not JSON, or a known field has a value of another type; the message names the place.
-pub(super) fn to_protobuf(body: &[u8], signal: Signal, depth_max: u32) -> Result<Vec<u8>, DecodeError> {
+/// When it is not JSON, or a known field has a value of another type; the message names the place. When
+/// it takes more than `memory_bytes_max`.
+pub(super) fn to_protobuf(
+    body: &[u8],
+    signal: Signal,
+    depth_max: u32,
+    memory_bytes_max: usize,
+) -> Result<Vec<u8>, DecodeError> {
     let text = std::str::from_utf8(body)
         .map_err(|error| DecodeError::new(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
     let mut work = Transcoder {
@@ -42,6 +51,7 @@ pub(super) fn to_protobuf(body: &[u8], signal: Signal, depth_max: u32) -> Result
         out: Vec::with_capacity(body.len() / 2 + 64),
         path: Vec::new(),
         room: FRAME_DEPTH + LEVEL_DEPTH * depth_max as usize,
+        memory_bytes_max,
     };
     let done = work.message(schema::request(signal)).and_then(|()| match work.json.peek() {
         None => Ok(()),
@@ -49,6 +59,7 @@ pub(super) fn to_protobuf(body: &[u8], signal: Signal, depth_max: u32) -> Result
     });
     match done {
         Ok(()) => Ok(work.out),
+        Err(NO_MEMORY) => Err(DecodeError::Memory),
         Err(wrong) => Err(work.error(wrong)),
     }
 }
@@ -60,6 +71,7 @@ struct Transcoder<'a> {
     path: Vec<(&'static Field, Option<usize>)>,
     // Messages that may still be entered.
     room: usize,
+    memory_bytes_max: usize,
 }
 
 impl Transcoder<'_> {
@@ -145,6 +157,9 @@ impl Transcoder<'_> {
                 self.out.extend_from_slice(&[0; LENGTH_BYTES]);
                 self.message(message)?;
                 self.fill_length(length_at);
+                if self.out.len() > self.memory_bytes_max {
+                    return Err(NO_MEMORY);
+                }
             }
             Kind::Text => {
                 let text = self.json.string()?;

@@ -25,6 +25,8 @@ const LIST: u64 = fields(&[1]);
 const DEPTH_CEILING: u32 = 128;
 /// What a node of the slow tree takes in memory, roughly.
 const NODE_BYTES: u64 = 64;
+/// What it takes more while the list that it stands in doubles.
+const NODE_SLACK_BYTES: u64 = 32;
 
 /// The signs of one row being built: runs are counted and written when they end.
 #[derive(Default)]
@@ -349,6 +351,7 @@ fn merge_array(values: &mut Vec<Value>, content: &[u8], bounds: &mut Bounds, dep
             STRING => {
                 let element = cursor.bytes()?;
                 bounds.charge(NODE_BYTES, element)?;
+                bounds.take(NODE_SLACK_BYTES, element)?;
                 let mut value = Value::Empty;
                 merge_value(&mut value, element, bounds, depth)?;
                 values.push(value);
@@ -367,6 +370,7 @@ fn merge_map(pairs: &mut Vec<(String, Value)>, content: &[u8], bounds: &mut Boun
             STRING => {
                 let element = cursor.bytes()?;
                 bounds.charge(NODE_BYTES, element)?;
+                bounds.take(NODE_SLACK_BYTES, element)?;
                 let (key, value) = merge_pair(element, bounds, depth)?;
                 pairs.push((string(key), value));
             }

@@ -18,23 +18,47 @@ pub(super) struct Columns {
     limits: Limits,
     // Resource number by local service name.
     services: HashMap<String, u32>,
+    // What came since the memory was counted last, in rows and pairs, and whether it was too much.
+    uncounted: usize,
+    is_over: bool,
 }
+
+/// Rows, tags and annotations between two counts of the memory held.
+const COUNT_EVERY: usize = 64;
+/// What a service name takes beside its bytes, which the resources hold too.
+const SERVICE_BYTES: usize = 64;
 
 impl Columns {
     pub(super) fn new(envelope: Envelope, limits: &Limits) -> Columns {
         let mut batch = Batch::new(envelope);
         batch.scopes.push_plain(b"", b"");
-        Columns { batch, account: Account::default(), limits: *limits, services: HashMap::new() }
+        let (account, services) = (Account::default(), HashMap::new());
+        Columns { batch, account, limits: *limits, services, uncounted: 0, is_over: false }
     }
 
-    pub(super) fn finish(mut self) -> Decoded {
+    /// `None` when the memory did not suffice.
+    pub(super) fn finish(mut self) -> Option<Decoded> {
         if self.batch.spans.is_empty() {
             self.batch = Batch::new(self.batch.envelope);
         }
-        Decoded { batch: self.batch, account: self.account }
+        (!self.is_over).then_some(Decoded { batch: self.batch, account: self.account })
+    }
+
+    // Whether there is still memory; once there is none, the rest of the request is only read.
+    fn has_room(&mut self, span: &ZipkinSpan<'_>) -> bool {
+        self.uncounted += 1 + span.tags.len() + span.annotations.len();
+        if self.uncounted >= COUNT_EVERY && !self.is_over {
+            self.uncounted = 0;
+            let services = self.services.len() * SERVICE_BYTES + self.batch.resources.heap_bytes();
+            self.is_over = self.batch.heap_bytes() + services > self.limits.memory_bytes_max;
+        }
+        !self.is_over
     }
 
     pub(super) fn push(&mut self, span: ZipkinSpan<'_>) {
+        if !self.has_room(&span) {
+            return;
+        }
         let mut marks = mark::ZIPKIN | flags(&span);
         let name = self.cut(&span.name, self.limits.name_bytes_max, &mut marks);
         let resource = self.resource(span.local.as_ref(), &mut marks);

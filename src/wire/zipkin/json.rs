@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::span::{self, Annotation, Endpoint, Kind, Tag, ZipkinSpan, lower_case};
+use super::{SPAN_ITEMS_MAX, too_many};
 
 /// Reads a JSON list of v2 spans.
 pub(super) fn read_list<'a>(body: &'a [u8], sink: &mut dyn FnMut(ZipkinSpan<'a>)) -> Result<(), String> {
@@ -179,11 +180,14 @@ fn read_field<'de, A: MapAccess<'de>>(span: &mut ZipkinSpan<'de>, key: &str, map
         "localEndpoint" => span.local = map.next_value::<Option<Endpoint<'_>>>()?.or(span.local.take()),
         "remoteEndpoint" => span.remote = map.next_value::<Option<Endpoint<'_>>>()?.or(span.remote.take()),
         "annotations" => {
-            span.annotations.extend(map.next_value::<Option<Vec<Annotation<'_>>>>()?.unwrap_or_default());
+            extend(
+                &mut span.annotations,
+                map.next_value::<Option<Few<Annotation<'_>>>>()?.map_or(Vec::new(), |few| few.0),
+            )?;
         }
         "tags" => {
             if let Some(Tags(tags)) = map.next_value()? {
-                span.tags.extend(tags);
+                extend(&mut span.tags, tags)?;
             }
         }
         "debug" => span.debug = map.next_value::<Option<bool>>()?.or(span.debug),
@@ -267,6 +271,43 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotation<'a> {
     }
 }
 
+/// A list that is not held beyond [`SPAN_ITEMS_MAX`].
+pub(super) struct Few<T>(pub(super) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FewVisitor<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for FewVisitor<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Few<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    if items.len() >= SPAN_ITEMS_MAX {
+                        return Err(Error::custom(too_many()));
+                    }
+                    items.push(item);
+                }
+                Ok(Few(items))
+            }
+        }
+        deserializer.deserialize_seq(FewVisitor(std::marker::PhantomData))
+    }
+}
+
+/// Adds `more` (a repeated field) within [`SPAN_ITEMS_MAX`].
+pub(super) fn extend<T, E: Error>(items: &mut Vec<T>, more: Vec<T>) -> Result<(), E> {
+    if items.len() + more.len() > SPAN_ITEMS_MAX {
+        return Err(E::custom(too_many()));
+    }
+    items.extend(more);
+    Ok(())
+}
+
 struct Tags<'a>(Vec<Tag<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Tags<'a> {
@@ -285,6 +326,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Tags<'a> {
                     let Some(Text(value)) = map.next_value::<Option<Text<'_>>>()? else {
                         return Err(Error::custom(format!("No value at tags.{key}")));
                     };
+                    if tags.len() >= SPAN_ITEMS_MAX {
+                        return Err(Error::custom(too_many()));
+                    }
                     tags.push((key, value));
                 }
                 Ok(Tags(tags))

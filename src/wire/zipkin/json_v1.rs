@@ -7,7 +7,7 @@ use model::SpanId;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json::{Text, Whole, read_each};
+use super::json::{Few, Text, Whole, extend, read_each};
 use super::span::{self, Endpoint, ZipkinSpan, lower_case};
 use super::v1::{BinaryAnnotation, V1Annotation, V1Span, convert};
 
@@ -68,10 +68,8 @@ fn read_field<'de, A: MapAccess<'de>>(span: &mut V1Span<'de>, key: &str, map: &m
                 span.duration_us = duration_us;
             }
         }
-        "annotations" => span.annotations.extend(map.next_value::<Option<Vec<_>>>()?.unwrap_or_default()),
-        "binaryAnnotations" => {
-            span.binary_annotations.extend(map.next_value::<Option<Vec<_>>>()?.unwrap_or_default());
-        }
+        "annotations" => extend(&mut span.annotations, few(map)?)?,
+        "binaryAnnotations" => extend(&mut span.binary_annotations, few(map)?)?,
         "debug" => {
             if map.next_value::<Option<bool>>()? == Some(true) {
                 span.debug = Some(true);
@@ -82,6 +80,10 @@ fn read_field<'de, A: MapAccess<'de>>(span: &mut V1Span<'de>, key: &str, map: &m
         }
     }
     Ok(())
+}
+
+fn few<'de, T: Deserialize<'de>, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<T>, A::Error> {
+    Ok(map.next_value::<Option<Few<T>>>()?.map_or(Vec::new(), |few| few.0))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for V1Annotation<'a> {

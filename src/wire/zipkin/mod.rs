@@ -21,6 +21,14 @@ use columns::Columns;
 pub use encode::{Row, encode_v2_json};
 pub use span::{Annotation, Endpoint, Kind, ZipkinSpan};
 
+/// Tags, annotations or v1 annotations of one span above which a request is refused. More than any
+/// limit keeps, and few enough to be held while the span is read.
+const SPAN_ITEMS_MAX: usize = 32 * 1024;
+
+fn too_many() -> String {
+    format!("a span has more than {SPAN_ITEMS_MAX} tags or annotations")
+}
+
 /// Decodes one of the four Zipkin formats. An empty body is an empty list.
 ///
 /// # Errors
@@ -31,7 +39,7 @@ pub fn decode(protocol: Protocol, body: &[u8], envelope: Envelope, limits: &Limi
     if !body.is_empty() {
         read(protocol, body, limits, &mut |span| columns.push(span)).map_err(DecodeError::new)?;
     }
-    Ok(columns.finish())
+    columns.finish().ok_or(DecodeError::Memory)
 }
 
 /// Reads the spans of `body` without making columns of them.

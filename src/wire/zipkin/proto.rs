@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use model::{SpanId, TraceId};
 
 use super::span::{Annotation, Endpoint, Kind, Tag, ZipkinSpan, lower_case};
+use super::{SPAN_ITEMS_MAX, too_many};
 
 /// Reads a `ListOfSpans`.
 pub(super) fn read_list<'a>(body: &'a [u8], sink: &mut dyn FnMut(ZipkinSpan<'a>)) -> Result<(), String> {
@@ -34,6 +35,7 @@ fn span(body: &[u8]) -> Result<ZipkinSpan<'_>, String> {
             7 => span.duration_us = positive(field.number()?),
             8 => span.local = Some(endpoint(field.bytes()?)?),
             9 => span.remote = Some(endpoint(field.bytes()?)?),
+            10 | 11 if span.annotations.len().max(span.tags.len()) >= SPAN_ITEMS_MAX => return Err(too_many()),
             10 => span.annotations.extend(annotation(field.bytes()?)?),
             11 => span.tags.extend(tag(field.bytes()?)?),
             // proto3 does not write false; true is the only thing that was surely said.

@@ -8,6 +8,7 @@ use model::{SpanId, TraceId};
 
 use super::span::{Endpoint, ZipkinSpan, lower_case};
 use super::v1::{BinaryAnnotation, V1Annotation, V1Span, convert};
+use super::{SPAN_ITEMS_MAX, too_many};
 
 // Thrift's type numbers.
 const STOP: u8 = 0;
@@ -52,10 +53,12 @@ fn span<'a>(reader: &mut Reader<'a>) -> Result<V1Span<'a>, String> {
             (I64, 4) => span.id = SpanId(reader.i64()?.to_be_bytes()),
             (I64, 5) => span.parent_id = Some(SpanId(reader.i64()?.to_be_bytes())).filter(|id| !id.is_none()),
             (LIST, 6) => reader.list(|reader| {
+                few(span.annotations.len())?;
                 span.annotations.extend(annotation(reader)?);
                 Ok(())
             })?,
             (LIST, 8) => reader.list(|reader| {
+                few(span.binary_annotations.len())?;
                 span.binary_annotations.extend(binary_annotation(reader)?);
                 Ok(())
             })?,
@@ -71,6 +74,10 @@ fn span<'a>(reader: &mut Reader<'a>) -> Result<V1Span<'a>, String> {
     }
     span.id64 = high == 0;
     Ok(span)
+}
+
+fn few(held: usize) -> Result<(), String> {
+    if held >= SPAN_ITEMS_MAX { Err(too_many()) } else { Ok(()) }
 }
 
 // An annotation without time or value says nothing and is left out.

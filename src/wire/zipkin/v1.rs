@@ -8,6 +8,10 @@ use model::{SpanId, TraceId};
 
 use super::span::{Annotation, Endpoint, Kind, ZipkinSpan};
 
+/// Services that one v1 span may name: each makes a v2 span, and all are looked through for every
+/// annotation. Real ones name two or three.
+const SERVICES_MAX: usize = 256;
+
 /// A v1 span. Numbers are as sent; 0 is absent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct V1Span<'a> {
@@ -54,6 +58,9 @@ pub(super) fn convert<'a>(mut source: V1Span<'a>, sink: &mut dyn FnMut(ZipkinSpa
     let mut split = Split::new(&source);
     split.annotations();
     split.binary_annotations();
+    if split.spans.len() > SERVICES_MAX {
+        return Err(format!("a span names more than {SERVICES_MAX} services"));
+    }
     for span in split.spans {
         sink(span.finish()?);
     }
@@ -316,7 +323,10 @@ impl<'s, 'a> Split<'s, 'a> {
                 }
             }
         }
-        self.spans.push(fresh(self.source, Some(endpoint)));
+        // The request is refused in the end; until then nothing grows.
+        if self.spans.len() <= SERVICES_MAX {
+            self.spans.push(fresh(self.source, Some(endpoint)));
+        }
         self.spans.len() - 1
     }
 
