@@ -4,6 +4,8 @@
  * Unknown fields are passed over, because the API may add them.
  */
 
+import type { TypedAttribute } from "./types.gen";
+
 export type Check<T> = (value: unknown, at: string) => T;
 
 export class ShapeError extends Error {
@@ -75,8 +77,8 @@ export const pick = <T>() => <F extends Record<string, Check<unknown>>>(fields: 
 
 type Fit<T, K, C> = K extends keyof T ? (Whole<T[K]> extends C ? C : { "the server sends another type for": K }) : { "the server does not send": K };
 
-/** A generated type with everything there: checkers give defaults for what may be absent. */
-type Whole<T> = T extends null | undefined ? never : T extends (infer I)[] ? Whole<I>[] : T extends object ? { [K in keyof T]-?: Whole<T[K]> } : T;
+/** A generated type with everything there: checkers give defaults for what may be absent. The pages never ask for `typed=true`. */
+type Whole<T> = T extends null | undefined | TypedAttribute[] ? never : T extends (infer I)[] ? Whole<I>[] : T extends object ? { [K in keyof T]-?: Whole<T[K]> } : T;
 
 /** What a checker gives. */
 export type Checked<C> = C extends Check<infer T> ? T : never;
