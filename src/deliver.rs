@@ -2,6 +2,10 @@
 //! the insert is repeated under the same token until ClickHouse has it; then it is confirmed. While
 //! ClickHouse is away, everything here waits, and the lanes stop reading. What it refuses because of the
 //! rows goes to `sift.rs`; what it refuses because of rights or tables waits for a person, and says so.
+//!
+//! What changes when ClickHouse is down: inserts are repeated here until it is back, the journal grows,
+//! memory does not (`lanes.rs` reads the frames again later), `/ready` says degraded, and questions are
+//! answered with 503. Senders notice nothing until the journal's budget is spent.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,7 @@
-//! Joins the logs of a batch: those without a trace id of their own take the one they carry in an
-//! attribute, else in their body. How it was found is written beside it.
+//! What happens to a log without a trace id. A log that has one in its own field keeps it
+//! (`join` = own). Another takes the id that it carries in an attribute, else in its body (`join` =
+//! found, and `join_source` says where it stood). One that carries none is stored all the same,
+//! unlinked: it is found by time, service and text, and stands in no trace.
 
 use model::logs::{JOIN_FOUND, JOIN_NONE};
 use model::{Batch, Logs, SpanId, TraceId};

@@ -3,6 +3,7 @@
 //! A door reads a request without trusting it (size, speed, packing, credentials), hands the bytes to
 //! the [`Intake`], and says the outcome in the words of the protocol. What the bytes mean is `wire`'s
 //! business, where they go is the intake's: nothing here decodes, stores or reads a clock for data.
+//! The client is answered when the intake says that the request is durable (`src/intake.rs`).
 //!
 //! - [`door`] the path that all protocols share: admit, read, unpack, hand over, account
 //! - [`otlp_grpc`], [`otlp_http`], [`zipkin`] the protocols; [`health`] gRPC health checks

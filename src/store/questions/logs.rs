@@ -14,14 +14,20 @@ use super::sql::{Conditions, Param, Sql};
 use super::trace::Pairs;
 use super::{Ask, AskError, Bounds, LogMatch, Slices, Window};
 
-/// Records of one instant are told apart by all that a sender gives them.
+/// Records of one instant (many loggers count in milliseconds) come in the order in which they were
+/// observed, then sent. An insert is one part and stays together in merges, which keep the order of
+/// equal keys: so its id and the place in the part order all records, the same way at every page.
 macro_rules! row_order {
     ($direction:literal) => {
         concat!(
             "ORDER BY Timestamp ",
             $direction,
-            ", cityHash64(BatchId, ServiceName, TraceId, SpanId, SeverityNumber, SeverityText, Body, ",
-            "ObservedTimestamp, EventName, Flags, toString(LogAttributes), toString(ResourceAttributes), ScopeName)"
+            ", ObservedTimestamp ",
+            $direction,
+            ", BatchId ",
+            $direction,
+            ", _part_offset ",
+            $direction
         )
     };
 }

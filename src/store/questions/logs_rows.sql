@@ -1,5 +1,5 @@
--- Matching log records of a narrow time range with everything they carry. Records of one instant are
--- ordered by all they hold, so that pages are stable; equal ones are interchangeable.
+-- Matching log records of a narrow time range with everything they carry. Records of one instant
+-- come in the order in which they were observed and sent, so that pages are stable.
 SELECT
     toUnixTimestamp64Nano(Timestamp) AS time_ns,
     TraceId AS trace_id,

@@ -100,7 +100,7 @@ WHERE Tenant = {tenant:String}
     AND (EventName = {p14:String})
     AND (NOT ((hasAllTokens(lower(Body), {p15:Array(String)})) AND (positionCaseInsensitiveUTF8(Body, {p16:String}) > 0)))
     AND (NOT ((TraceId = {p17:String})))
-ORDER BY Timestamp ASC, cityHash64(BatchId, ServiceName, TraceId, SpanId, SeverityNumber, SeverityText, Body, ObservedTimestamp, EventName, Flags, toString(LogAttributes), toString(ResourceAttributes), ScopeName)
+ORDER BY Timestamp ASC, ObservedTimestamp ASC, BatchId ASC, _part_offset ASC
 LIMIT {limit:UInt64} OFFSET {skip:UInt64}
 
 -- tenant = Text("acme")

@@ -47,7 +47,7 @@ FROM otel_logs
 WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-ORDER BY Timestamp DESC, cityHash64(BatchId, ServiceName, TraceId, SpanId, SeverityNumber, SeverityText, Body, ObservedTimestamp, EventName, Flags, toString(LogAttributes), toString(ResourceAttributes), ScopeName)
+ORDER BY Timestamp DESC, ObservedTimestamp DESC, BatchId DESC, _part_offset DESC
 LIMIT {limit:UInt64} OFFSET {skip:UInt64}
 
 -- tenant = Text("acme")
