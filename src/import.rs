@@ -272,10 +272,12 @@ fn send(source: &mut Source, post: &Post, shift_ns: i64, batch: u64, progress: &
         let posters: Vec<_> = (0..SENDERS).map(|_| scope.spawn(|| post_all(post, &receiver, &tally))).collect();
         let grouped = group(source, &sender, &mut read, shift_ns, batch, post, progress);
         drop(sender);
-        let posted =
-            posters.into_iter().map(|poster| poster.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         // All are waited for, the first trouble is told.
-        (grouped, posted.fold(Ok(()), |first, next| first.and(next)))
+        let mut posted = Ok(());
+        for poster in posters {
+            posted = posted.and(poster.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        (grouped, posted)
     });
     let mut tally = tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     tally.add(&read);
