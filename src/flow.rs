@@ -156,6 +156,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         lanes: to_lanes.clone(),
         acceptance: Arc::clone(&acceptance),
         addresses: OnceLock::new(),
+        tls: config.tls.is_some(),
     });
     let doors = Doors::open(&config, intake, Arc::clone(&health), store, registry).await?;
     let _ = health.addresses.set(doors.addresses.clone());

@@ -82,6 +82,8 @@ pub(crate) struct Health {
     pub(crate) acceptance: Arc<Acceptance>,
     /// Where the ports ended up.
     pub(crate) addresses: OnceLock<Vec<(&'static str, SocketAddr)>>,
+    /// Whether they speak TLS.
+    pub(crate) tls: bool,
 }
 
 impl Status for Health {
@@ -111,6 +113,7 @@ impl Status for Health {
             },
             store: self.store_health(usage.oldest_unreleased_ns),
             addresses: addresses.map(|(name, address)| ((*name).to_owned(), address.to_string())).collect(),
+            tls: self.tls,
         }
     }
 

@@ -40,6 +40,8 @@ pub struct IngestAnswer {
     pub store: StoreState,
     /// Where to send to, by protocol: `otlp_grpc`, `otlp_http`, `zipkin`, `http`.
     pub addresses: BTreeMap<String, String>,
+    /// Whether these ports speak TLS.
+    pub tls: bool,
 }
 
 /// The durable log.

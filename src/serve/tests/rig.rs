@@ -53,6 +53,7 @@ impl Status for Fake {
             journal: JournalState::default(),
             store: StoreState { state: StoreHealth::Ok, guarantee: Guarantee::ExactlyOnce, message: None },
             addresses: [("http".to_owned(), "127.0.0.1:7700".to_owned())].into(),
+            tls: false,
         }
     }
 

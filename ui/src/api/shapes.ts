@@ -95,7 +95,7 @@ export const ingest = pick<T.IngestAnswer>()({
   accepted: counts, stored: counts, refused: counts, rejected: counts, dead_letters: counts, duplicates: counts,
   journal: pick<T.JournalState>()({ bytes: or(num, 0), bytes_max: or(num, null), oldest_unconfirmed_ns: or(ns, null), problem: or(str, null) }),
   store: pick<T.StoreState>()({ state: str, guarantee: str, message: or(str, null) }),
-  addresses: or(dict(str), {} as Record<string, string>),
+  addresses: or(dict(str), {} as Record<string, string>), tls: or(bool, false),
 });
 export type IngestAnswer = Checked<typeof ingest>;
 

@@ -83,6 +83,8 @@ export interface IngestAnswer {
   store: StoreState;
   /** Stored in ClickHouse. */
   stored: Counts;
+  /** Whether these ports speak TLS. */
+  tls: boolean;
 }
 
 /** The durable log. */

@@ -2,17 +2,19 @@
 import { useState } from "preact/hooks";
 import { CodeBox } from "./copy";
 
-export interface Addresses { otlp_grpc: string; otlp_http: string; zipkin: string }
+/** Host and port of each door; `scheme` goes for all of them. */
+export interface Addresses { otlp_grpc: string; otlp_http: string; zipkin: string; scheme: "http" | "https" }
 
 /** The server's own words where it gives them, else the usual ports on the host of this page. */
-export function addressesOf(told: Record<string, string> | undefined): Addresses {
+export function addressesOf(ingest: { addresses: Record<string, string>; tls: boolean } | null): Addresses {
+  const told = ingest?.addresses;
   const host = location.hostname.includes(":") && !location.hostname.startsWith("[") ? `[${location.hostname}]` : location.hostname;
   // A server that listens everywhere is reached under the name that this page was reached under.
   const at = (key: string, port: number) => (told?.[key] ?? `${host}:${port}`).replace(/^https?:\/\//, "").replace(/^(0\.0\.0\.0|\[::\])(?=:)/, host);
-  return { otlp_grpc: at("otlp_grpc", 4317), otlp_http: at("otlp_http", 4318), zipkin: at("zipkin", 9411) };
+  return { otlp_grpc: at("otlp_grpc", 4317), otlp_http: at("otlp_http", 4318), zipkin: at("zipkin", 9411), scheme: ingest?.tls ? "https" : "http" };
 }
 
-const env = (a: Addresses) => `export OTEL_EXPORTER_OTLP_ENDPOINT=http://${a.otlp_http}
+const env = (a: Addresses) => `export OTEL_EXPORTER_OTLP_ENDPOINT=${a.scheme}://${a.otlp_http}
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 export OTEL_TRACES_EXPORTER=otlp
 export OTEL_LOGS_EXPORTER=otlp
@@ -34,13 +36,13 @@ ${env(a)}
 node --require @opentelemetry/auto-instrumentations-node/register app.js`,
   },
   { name: "Java", text: (a) => `${env(a)}\njava -javaagent:opentelemetry-javaagent.jar -jar app.jar` },
-  { name: "Collector", text: (a) => `exporters:\n  otlphttp/hypocenter:\n    endpoint: http://${a.otlp_http}\n\n# or gRPC\n  otlp/hypocenter:\n    endpoint: ${a.otlp_grpc}\n    tls: { insecure: true }` },
-  { name: "Zipkin", text: (a) => `# any Zipkin reporter\nhttp://${a.zipkin}/api/v2/spans` },
+  { name: "Collector", text: (a) => `exporters:\n  otlphttp/hypocenter:\n    endpoint: ${a.scheme}://${a.otlp_http}\n\n# or gRPC\n  otlp/hypocenter:\n    endpoint: ${a.otlp_grpc}${a.scheme === "http" ? "\n    tls: { insecure: true }" : ""}` },
+  { name: "Zipkin", text: (a) => `# any Zipkin reporter\n${a.scheme}://${a.zipkin}/api/v2/spans` },
   { name: "Files", text: () => "# OTLP JSON lines (also .gz), Zipkin JSON, Jaeger JSON\nhypocenter import --shift-to-now traces.json logs.json" },
   {
     name: "One span now",
     text: (a) => `NOW=$(date +%s)
-curl -sS http://${a.otlp_http}/v1/traces -H 'content-type: application/json' -d '{"resourceSpans":[{
+curl -sS ${a.scheme}://${a.otlp_http}/v1/traces -H 'content-type: application/json' -d '{"resourceSpans":[{
   "resource":{"attributes":[{"key":"service.name","value":{"stringValue":"hello"}}]},
   "scopeSpans":[{"spans":[{"name":"first span","kind":2,
     "traceId":"'$(openssl rand -hex 16)'","spanId":"'$(openssl rand -hex 8)'",

@@ -99,7 +99,7 @@ function Signals({ data, rate }: { data: IngestAnswer; rate(signal: Signal): num
       <section class="quiet">
         <h2>Nothing has arrived yet</h2>
         <p class="soft">Send the first item, and this page counts it.</p>
-        <GettingStarted addresses={addressesOf(data.addresses)} />
+        <GettingStarted addresses={addressesOf(data)} />
       </section>
     );
   }
@@ -131,11 +131,11 @@ function Signals({ data, rate }: { data: IngestAnswer; rate(signal: Signal): num
 }
 
 function Addresses({ data }: { data: IngestAnswer }) {
-  const a = addressesOf(data.addresses);
+  const a = addressesOf(data);
   const list = [
-    { name: "OTLP / HTTP", value: `http://${a.otlp_http}`, note: "protobuf or JSON" },
-    { name: "OTLP / gRPC", value: a.otlp_grpc, note: "protobuf; without TLS unless it is configured" },
-    { name: "Zipkin", value: `http://${a.zipkin}/api/v2/spans`, note: "v2 JSON and protobuf, v1 JSON and Thrift" },
+    { name: "OTLP / HTTP", value: `${a.scheme}://${a.otlp_http}`, note: "protobuf or JSON" },
+    { name: "OTLP / gRPC", value: a.otlp_grpc, note: a.scheme === "https" ? "protobuf; with TLS" : "protobuf; without TLS" },
+    { name: "Zipkin", value: `${a.scheme}://${a.zipkin}/api/v2/spans`, note: "v2 JSON and protobuf, v1 JSON and Thrift" },
   ];
   return (
     <section>

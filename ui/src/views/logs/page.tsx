@@ -151,7 +151,7 @@ function Nothing({ filter }: { filter: LogFilter }) {
     return (
       <Empty title="No log has arrived yet">
         <p>Switch on the log exporter of your OpenTelemetry SDK. Lines with a trace id, or with one in their text, join their request.</p>
-        <GettingStarted addresses={addressesOf(ingest.data?.addresses)} />
+        <GettingStarted addresses={addressesOf(ingest.data)} />
       </Empty>
     );
   }

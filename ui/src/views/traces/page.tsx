@@ -83,7 +83,7 @@ function Nothing({ filter }: { filter: TraceFilter }) {
     return (
       <Empty title="Nothing has arrived yet">
         <p>Hypocenter is listening. Point an OpenTelemetry exporter or a Zipkin reporter at it, and its requests appear here with their logs.</p>
-        <GettingStarted addresses={addressesOf(ingest.data?.addresses)} />
+        <GettingStarted addresses={addressesOf(ingest.data)} />
       </Empty>
     );
   }
