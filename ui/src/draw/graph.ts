@@ -264,7 +264,7 @@ function toSegment(x: number, y: number, ax: number, ay: number, bx: number, by:
   return Math.hypot(x - ax - t * (bx - ax), y - ay - t * (by - ay));
 }
 
-export interface Label { at: number; x: number; y: number; text: string; /** Beside its node rather than below. */ beside: boolean }
+export interface Label { at: number; x: number; y: number; text: string }
 
 const LABELS_MAX = 160;
 const LABEL_PX = 14;
@@ -279,10 +279,11 @@ export function labelsOf(g: Graph, f: Frame, c: Camera, scene: Scene, first: Set
   for (const n of [...scene.nodes].sort((a, b) => importance(b) - importance(a) || a.at - b.at).slice(0, 8 * LABELS_MAX)) {
     if (out.length >= LABELS_MAX) break;
     const [text, w] = fit(g.nodes[n.at]!.name, room);
-    const [x, y] = beside ? [n.x + n.rx + 4 + w / 2, n.y] : [n.x, n.y + n.ry + 3 + LABEL_PX / 2];
+    const side = n.x + n.rx + 4 + w > f.width ? -1 : 1;
+    const [x, y] = beside ? [n.x + side * (n.rx + 4 + w / 2), n.y] : [n.x, n.y + n.ry + 3 + LABEL_PX / 2];
     if (text === "" || taken.some((b) => Math.abs(b.y - y) < LABEL_PX && Math.abs(b.x - x) < (b.w + w) / 2 + 6)) continue;
     taken.push({ x, y, w });
-    out.push({ at: n.at, x, y, text, beside });
+    out.push({ at: n.at, x, y, text });
   }
   return out;
 }

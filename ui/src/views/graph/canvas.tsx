@@ -1,11 +1,12 @@
 /** The graph on screen: a canvas with a camera. It holds what the hand is doing; everything else is the page's. */
+import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { atLeast, type Camera, frameOf, type Graph, hitAt, nextNode, pan, reveal, sceneOf, wholeOf, zoom } from "../../draw/graph";
+import { atLeast, type Camera, CARD_K_MIN, frameOf, type Graph, hitAt, nextNode, pan, reveal, sceneOf, wholeOf, zoom } from "../../draw/graph";
 import { Icon } from "../../kit/icons";
 import { palette } from "../../kit/theme";
 import { context, drag, type Size, useSize } from "../../kit/use";
 import { useCommands } from "../../state/commands";
-import { type Chosen, paint } from "./paint";
+import { type Chosen, paint, paintHover, type Picture } from "./paint";
 
 const NONE: Chosen = { node: -1, edge: -1 };
 const PAN_PX = 90;
@@ -29,11 +30,13 @@ export function GraphCanvas({ graph, room, seconds, focus, selected, onNode, onE
 }) {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
+  const above = useRef<HTMLCanvasElement>(null);
   const size = useSize(box);
   // Null as long as nobody moved it: then the whole is shown, whatever arrives.
   const [moved, setMoved] = useState<Camera | null>(null);
   const [hovered, setHovered] = useState<Chosen>(NONE);
   const byHand = useRef("");
+  const pressed = useRef(NONE);
   const colors = palette.value;
   const beside = room.width > NARROW_PX;
   const width = beside ? room.width : size.width;
@@ -50,19 +53,17 @@ export function GraphCanvas({ graph, room, seconds, focus, selected, onNode, onE
     if (size.width === 0) return;
     if (shown !== "") {
       // What was clicked is seen already; what came by link, search or key may not be.
-      const next = node ? reveal(frame, camera, node, beside ? Math.min(size.width, width - PANEL_PX) : size.width, byHand.current === shown) : camera;
+      // A link to a node shows cards, if the whole would without the panel.
+      const from = begun.current || frame.k < CARD_K_MIN ? camera : wholeOf(frame);
+      const next = node ? reveal(frame, from, node, beside ? Math.min(size.width, width - PANEL_PX) : size.width, byHand.current === shown) : from;
       if (next !== camera || begun.current) setMoved(next);
     }
     byHand.current = "";
     begun.current = true;
   }, [shown, size.width > 0]);
-  useEffect(() => {
-    const turn = requestAnimationFrame(() => {
-      const ctx = canvas.current && context(canvas.current, size);
-      if (ctx && size.width > 0) paint(ctx, { graph, frame, width: size.width, camera, scene, colors, seconds, selected, hovered: hover });
-    });
-    return () => cancelAnimationFrame(turn);
-  });
+  const picture: Picture = { graph, frame, width: size.width, camera, scene, colors, seconds, selected };
+  usePainting(canvas, size, (ctx) => paint(ctx, picture), [scene, colors, seconds, selected.node, selected.edge, size]);
+  usePainting(above, size, (ctx) => paintHover(ctx, picture, hover), [scene, colors, seconds, selected.node, size, hover.node, hover.edge]);
 
   const zoomBy = (factor: number, x = size.width / 2, y = size.height / 2) => setMoved(zoom(frame, camera, factor, x, y));
   const panBy = (dx: number, dy: number) => setMoved(pan(frame, camera, dx, dy));
@@ -98,6 +99,9 @@ export function GraphCanvas({ graph, room, seconds, focus, selected, onNode, onE
     box.current?.focus({ preventScroll: true });
     drag(event, canvas.current, (x, y, far) => far && setMoved(pan(frame, camera, x - x0, y - y0)), (_x, _y, far) => {
       if (far) return;
+      // A double click means what lay under its first one: choosing may move the drawing.
+      if (event.detail < 2) pressed.current = at;
+      else return;
       if (at.node >= 0) {
         byHand.current = graph.nodes[at.node]!.id;
         onNode(at.node);
@@ -132,13 +136,14 @@ export function GraphCanvas({ graph, room, seconds, focus, selected, onNode, onE
   return (
     <div class="graph-box" ref={box} tabIndex={0} role="application" onKeyDown={key}
       aria-label={`Service graph of ${graph.nodes.length} nodes; arrows and Tab choose a node, Enter opens its traces, v shows a table, question mark lists the keys`}>
-      <canvas ref={canvas} style={{ cursor: over ? "pointer" : "grab" }} onPointerDown={down} onPointerLeave={() => setHovered(NONE)}
+      <canvas ref={canvas} />
+      <canvas ref={above} style={{ cursor: over ? "pointer" : "grab" }} onPointerDown={down} onPointerLeave={() => setHovered(NONE)}
         onPointerMove={(e) => {
           if (e.buttons) return;
           const at = hit(e);
           if (at.node !== hovered.node || at.edge !== hovered.edge) setHovered(at);
         }}
-        onDblClick={(e) => { const at = hit(e); if (at.node >= 0) onFocus(at.node); else if (at.edge < 0) setMoved(null); }} />
+        onDblClick={() => { const at = pressed.current; if (at.node >= 0) onFocus(at.node); else if (at.edge < 0) setMoved(null); }} />
       <div class="graph-zoom">
         <button type="button" class="icon" title="Nearer (+)" aria-label="Nearer" onClick={() => zoomBy(ZOOM)}><Icon name="plus" size={14} /></button>
         <button type="button" class="icon" title="Further away (-)" aria-label="Further away" disabled={camera.k <= atLeast(frame)} onClick={() => zoomBy(1 / ZOOM)}><Icon name="minus" size={14} /></button>
@@ -147,4 +152,15 @@ export function GraphCanvas({ graph, room, seconds, focus, selected, onNode, onE
       <p class="sr" aria-live="polite">{describe}</p>
     </div>
   );
+}
+
+/** Paints once per frame at most, and only when something it shows has changed. */
+function usePainting(canvas: RefObject<HTMLCanvasElement | null>, size: Size, run: (ctx: CanvasRenderingContext2D) => void, on: unknown[]): void {
+  useEffect(() => {
+    const turn = requestAnimationFrame(() => {
+      const ctx = canvas.current && context(canvas.current, size);
+      if (ctx && size.width > 0) run(ctx);
+    });
+    return () => cancelAnimationFrame(turn);
+  }, on);
 }

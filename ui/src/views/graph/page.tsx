@@ -4,7 +4,7 @@ import { getGraph, getIngest, getServices } from "../../api/client";
 import type { GraphAnswer } from "../../api/shapes";
 import { edgeId, errorShare, type Graph, graphOf, rateText, shareText } from "../../draw/graph";
 import { formatCount } from "../../draw/scale";
-import { Combo } from "../../kit/combo";
+import { type Choice, Combo } from "../../kit/combo";
 import { Elsewhere } from "../../kit/elsewhere";
 import { addressesOf, GettingStarted } from "../../kit/getting-started";
 import { Icon, type IconName } from "../../kit/icons";
@@ -44,8 +44,9 @@ export function GraphPage() {
   const room = useSize(split);
   const answer = loaded.data?.answer;
   const graph = useMemo(() => (answer ? graphOf(answer) : null), [answer]);
+  const choices = useMemo(() => (graph ? choicesOf(graph) : []), [graph]);
   const selected = chosen(graph, p);
-  const period = answer ? periodOf(answer) : null;
+  const period = useMemo(() => (answer ? periodOf(answer) : null), [answer]);
   const table = p.get("view") === "table";
   const node = (at: number) => graph?.nodes[at] && setParams({ node: graph.nodes[at].id, edge: null }, selected.node >= 0);
   const edge = (at: number) => setParams({ node: null, edge: graph?.edges[at] ? edgeId(graph.edges[at]) : null }, selected.edge >= 0);
@@ -83,7 +84,7 @@ export function GraphPage() {
         <Around service={service} hops={hops} />
         <span class="graph-find">
           <Combo label="Find a node" placeholder="Find a node" width={200} value={graph?.nodes[selected.node]?.name ?? ""} empty="No node in this time range"
-            choices={graph ? choicesOf(graph) : []} onChange={(text) => { const at = graph ? findNode(graph, text) : -1; if (at >= 0) node(at); else setParams({ node: text || null, edge: null }, true); }} />
+            choices={choices} onChange={(text) => { const at = graph ? findNode(graph, text) : -1; if (at >= 0) node(at); else setParams({ node: text || null, edge: null }, true); }} />
         </span>
         <span class="grow" />
         <span class="seg" role="group" aria-label="View">
@@ -123,7 +124,7 @@ function periodOf(answer: GraphAnswer): Period {
 }
 
 /** By name where the name is one node's alone, else by id. */
-function choicesOf(graph: Graph) {
+function choicesOf(graph: Graph): Choice[] {
   const names = new Map<string, number>();
   for (const n of graph.nodes) names.set(n.name, (names.get(n.name) ?? 0) + 1);
   return graph.nodes.map((n) => ({ value: names.get(n.name) === 1 ? n.name : n.id, note: n.kind === "service" ? "" : KINDS[n.kind] ?? n.kind, mark: <NodeMark node={n} /> })).sort((a, b) => (a.value < b.value ? -1 : 1));

@@ -18,37 +18,53 @@ export interface Picture {
   colors: Palette;
   seconds: number;
   selected: Chosen;
-  hovered: Chosen;
 }
 
-/** From this many on, lines are drawn fainter, or they would hide everything. */
+/** From this many on, lines are drawn faint and as thin as can be, or they would hide everything and take long. */
 const CROWDED_EDGES = 700;
 
 export function paint(ctx: CanvasRenderingContext2D, p: Picture): void {
   ctx.textBaseline = "middle";
   ctx.lineCap = "butt";
-  const { graph, scene, selected, hovered } = p;
+  const { graph, scene, selected } = p;
   const near = around(graph, selected);
-  const dim = (is: boolean) => (ctx.globalAlpha = near && !is ? 0.22 : 1);
   const crowded = scene.edges.length > CROWDED_EDGES;
-  const marked = (e: EdgeShape) => e.at === selected.edge || e.at === hovered.edge;
+  const dim = (is: boolean) => (ctx.globalAlpha = near && !is ? 0.22 : 1);
   for (const e of scene.edges) {
-    if (marked(e)) continue;
-    dim(near?.edges.has(e.at) ?? true);
+    if (e.at === selected.edge) continue;
+    const bright = near?.edges.has(e.at) ?? true;
+    dim(bright);
     if (crowded && !near) ctx.globalAlpha = e.failed ? 0.8 : 0.35;
-    edge(ctx, e, p, false);
+    edge(ctx, e, p.colors, false, crowded && !(near && bright));
   }
   ctx.globalAlpha = 1;
-  for (const e of scene.edges) if (marked(e)) edge(ctx, e, p, true);
+  for (const e of scene.edges) if (e.at === selected.edge) edge(ctx, e, p.colors, true);
   for (const n of scene.nodes) {
     dim(near?.nodes.has(n.at) ?? true);
-    if (scene.card) card(ctx, n, p);
-    else circle(ctx, n, p);
+    if (scene.card) card(ctx, n, p, false);
+    else circle(ctx, n, p, n.at === selected.node);
   }
   ctx.globalAlpha = 1;
   if (!scene.card) names(ctx, p, near?.nodes);
-  for (const e of scene.edges) if (e.at === (hovered.edge >= 0 ? hovered.edge : selected.edge)) bubble(ctx, e.middle, edgeLines(p, e.at), p);
-  if (!scene.card) for (const n of scene.nodes) if (n.at === hovered.node) bubble(ctx, [n.x, n.y - n.ry - 26], nodeLines(p, n.at), p);
+  for (const e of scene.edges) if (e.at === selected.edge) bubble(ctx, e.middle, edgeLines(p, e.at), p);
+}
+
+/** What lies under the pointer, on a canvas of its own: the large picture need not be made again for it. */
+export function paintHover(ctx: CanvasRenderingContext2D, p: Picture, hovered: Chosen): void {
+  ctx.textBaseline = "middle";
+  for (const e of p.scene.edges) {
+    if (e.at !== hovered.edge) continue;
+    edge(ctx, e, p.colors, true);
+    bubble(ctx, e.middle, edgeLines(p, e.at), p);
+  }
+  for (const n of p.scene.nodes) {
+    if (n.at !== hovered.node) continue;
+    if (p.scene.card) card(ctx, n, p, true);
+    else {
+      circle(ctx, n, p, true);
+      bubble(ctx, [n.x, n.y - n.ry - 26], nodeLines(p, n.at), p);
+    }
+  }
 }
 
 /** What stays bright beside the chosen: a node with its neighbours, an edge with its ends. */
@@ -60,10 +76,10 @@ function around(g: Graph, { node, edge }: Chosen): { nodes: Set<number>; edges: 
   return { nodes, edges };
 }
 
-function edge(ctx: CanvasRenderingContext2D, e: EdgeShape, { colors }: Picture, strong: boolean): void {
+function edge(ctx: CanvasRenderingContext2D, e: EdgeShape, colors: Palette, strong: boolean, hair = false): void {
   const ink = strong ? colors.accent : colors.edge;
   ctx.setLineDash(e.dashed ? [5 + e.width, 3 + e.width * 0.8] : []);
-  ctx.lineWidth = e.width + (strong ? 1 : 0);
+  ctx.lineWidth = hair ? Math.min(1, e.width) : e.width + (strong ? 1 : 0);
   ctx.strokeStyle = ink;
   stroke(ctx, e.curve);
   if (e.failed) {
@@ -125,8 +141,8 @@ function icon(ctx: CanvasRenderingContext2D, kind: string, x: number, y: number,
   ctx.restore();
 }
 
-function card(ctx: CanvasRenderingContext2D, n: NodeShape, p: Picture): void {
-  const { colors, graph, selected, hovered } = p;
+function card(ctx: CanvasRenderingContext2D, n: NodeShape, p: Picture, hovered: boolean): void {
+  const { colors, graph, selected } = p;
   const of = graph.nodes[n.at]!;
   const k = (n.ry * 2) / CARD_H;
   const [left, top] = [n.x - n.rx, n.y - n.ry];
@@ -136,7 +152,7 @@ function card(ctx: CanvasRenderingContext2D, n: NodeShape, p: Picture): void {
   ctx.globalAlpha = 1;
   ctx.beginPath();
   ctx.roundRect(left, top, CARD_W * k, CARD_H * k, 9 * k);
-  ctx.fillStyle = chosen ? colors["bg-selected"] : n.at === hovered.node ? colors["bg-hover"] : colors["bg-raised"];
+  ctx.fillStyle = chosen ? colors["bg-selected"] : hovered ? colors["bg-hover"] : colors["bg-raised"];
   ctx.fill();
   ctx.globalAlpha = alpha;
   ctx.lineWidth = chosen ? 2 : 1;
@@ -168,8 +184,8 @@ function nodeNumbers(of: Graph["nodes"][number], { colors, seconds }: Picture): 
   return out;
 }
 
-function circle(ctx: CanvasRenderingContext2D, n: NodeShape, p: Picture): void {
-  const { colors, selected, hovered, graph } = p;
+function circle(ctx: CanvasRenderingContext2D, n: NodeShape, p: Picture, marked: boolean): void {
+  const { colors, graph } = p;
   const alpha = ctx.globalAlpha;
   ctx.globalAlpha = 1;
   ctx.fillStyle = colors["bg-raised"];
@@ -186,7 +202,7 @@ function circle(ctx: CanvasRenderingContext2D, n: NodeShape, p: Picture): void {
     ring(ctx, n.x, n.y, n.rx - width / 2, width, colorOf(p, n.at), n.error, colors.error);
     if (n.rx >= 9) icon(ctx, graph.nodes[n.at]!.kind, n.x, n.y, n.rx * 0.95, colors["text-soft"]);
   }
-  if (n.at !== selected.node && n.at !== hovered.node) return;
+  if (!marked) return;
   ctx.lineWidth = 2;
   ctx.strokeStyle = colors.accent;
   ctx.beginPath();
@@ -195,11 +211,11 @@ function circle(ctx: CanvasRenderingContext2D, n: NodeShape, p: Picture): void {
 }
 
 function names(ctx: CanvasRenderingContext2D, p: Picture, near: Set<number> | undefined): void {
-  const { colors, graph, selected, hovered } = p;
+  const { colors, graph, selected } = p;
   ctx.font = `11px ${colors.font}`;
   ctx.textAlign = "center";
   ctx.lineJoin = "round";
-  const first = new Set([selected.node, hovered.node]);
+  const first = new Set([selected.node]);
   if (p.selected.edge >= 0) near?.forEach((n) => first.add(n));
   const measured = (text: string, room: number): [string, number] => {
     const shown = fit(ctx, text, room);
