@@ -155,6 +155,7 @@ export interface EdgeShape {
   curve: Curve;
   /** Its last part, as long as the share of calls that failed. */
   failed: Curve | null;
+  share: number;
   width: number;
   dashed: boolean;
   /** Tip and direction (radians) of the arrow, and its length. */
@@ -213,8 +214,8 @@ function edgeShape(g: Graph, at: number, a: [number, number], b: [number, number
 function finish(at: number, e: GraphEdge, curve: Curve, tip: [number, number, number], arrow: number, width: number): EdgeShape {
   const share = errorShare(e);
   // The smallest share is still seen.
-  const failed = share > 0 ? lastPart(curve, 1 - Math.max(share, 0.06)) : null;
-  return { at, curve, failed, width, dashed: e.connection_type === "messaging", tip, arrow, middle: pointAt(curve, 0.5) };
+  const failed = share > 0 ? lastPart(curve, 1 - Math.max(share, 0.05)) : null;
+  return { at, curve, failed, share, width, dashed: e.connection_type === "messaging", tip, arrow, middle: pointAt(curve, 0.5) };
 }
 
 export function pointAt([x0, y0, x1, y1, x2, y2, x3, y3]: Curve, t: number): [number, number] {

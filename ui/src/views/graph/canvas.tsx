@@ -96,7 +96,6 @@ export function GraphCanvas({ graph, room, seconds, focus, selected, onNode, onE
     const at = hit(event);
     const r = canvas.current.getBoundingClientRect();
     const [x0, y0] = [event.clientX - r.left, event.clientY - r.top];
-    box.current?.focus({ preventScroll: true });
     drag(event, canvas.current, (x, y, far) => far && setMoved(pan(frame, camera, x - x0, y - y0)), (_x, _y, far) => {
       if (far) return;
       // A double click means what lay under its first one: choosing may move the drawing.

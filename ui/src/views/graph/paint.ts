@@ -20,6 +20,9 @@ export interface Picture {
   selected: Chosen;
 }
 
+/** A failure here and there reddens the end of the line, not the arrow. */
+const RED_ARROW_SHARE = 0.01;
+
 /** From this many on, lines are drawn faint and as thin as can be, or they would hide everything and take long. */
 const CROWDED_EDGES = 700;
 
@@ -91,7 +94,7 @@ function edge(ctx: CanvasRenderingContext2D, e: EdgeShape, colors: Palette, stro
   const half = e.arrow * 0.55;
   const [dx, dy] = [Math.cos(turn), Math.sin(turn)];
   const [bx, by] = [x - dx * e.arrow, y - dy * e.arrow];
-  ctx.fillStyle = e.failed ? colors.error : ink;
+  ctx.fillStyle = e.share >= RED_ARROW_SHARE ? colors.error : ink;
   ctx.beginPath();
   ctx.moveTo(x, y);
   ctx.lineTo(bx - dy * half, by + dx * half);
@@ -215,8 +218,7 @@ function names(ctx: CanvasRenderingContext2D, p: Picture, near: Set<number> | un
   ctx.font = `11px ${colors.font}`;
   ctx.textAlign = "center";
   ctx.lineJoin = "round";
-  const first = new Set([selected.node]);
-  if (p.selected.edge >= 0) near?.forEach((n) => first.add(n));
+  const first = near ?? new Set<number>();
   const measured = (text: string, room: number): [string, number] => {
     const shown = fit(ctx, text, room);
     return [shown, ctx.measureText(shown).width];
