@@ -135,8 +135,8 @@ export function GraphCanvas({ graph, room, seconds, focus, selected, onNode, onE
   return (
     <div class="graph-box" ref={box} tabIndex={0} role="application" onKeyDown={key}
       aria-label={`Service graph of ${graph.nodes.length} nodes; arrows and Tab choose a node, Enter opens its traces, v shows a table, question mark lists the keys`}>
-      <canvas ref={canvas} />
-      <canvas ref={above} style={{ cursor: over ? "pointer" : "grab" }} onPointerDown={down} onPointerLeave={() => setHovered(NONE)}
+      <canvas ref={canvas} aria-hidden="true" />
+      <canvas ref={above} aria-hidden="true" style={{ cursor: over ? "pointer" : "grab" }} onPointerDown={down} onPointerLeave={() => setHovered(NONE)}
         onPointerMove={(e) => {
           if (e.buttons) return;
           const at = hit(e);

@@ -21,7 +21,7 @@ import { GraphCanvas } from "./canvas";
 import type { Chosen } from "./paint";
 import { NodeMark, Panel, type Period, tracesLink } from "./panel";
 import { GraphTable } from "./table";
-import { findNode, KINDS, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
+import { findNode, isService, KINDS, nameOf, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
 import "./graph.css";
 
 const AGAIN_MS = 10_000;
@@ -53,7 +53,7 @@ export function GraphPage() {
   const none = () => setParams({ node: null, edge: null }, true);
   const focus = (at: number) => {
     const n = graph?.nodes[at];
-    if (n?.kind === "service") setParams({ service: n.name, hops: null, node: n.id, edge: null });
+    if (n && isService(n)) setParams({ service: n.name, hops: null, node: n.id, edge: null });
   };
   const open = () => {
     if (!graph || !period) return;
@@ -169,7 +169,7 @@ function describe(graph: Graph, { node, edge }: Chosen, { seconds }: Period): st
   const of = graph.nodes[node] ?? graph.edges[edge];
   if (!of) return "";
   const e = graph.edges[edge];
-  const what = e && node < 0 ? `${graph.nodes[graph.source[edge]!]!.name} to ${graph.nodes[graph.target[edge]!]!.name}, ${WAYS[e.connection_type] ?? e.connection_type}` : `${graph.nodes[node]!.name}, ${KINDS[graph.nodes[node]!.kind] ?? ""}`;
+  const what = e && node < 0 ? `${nameOf(graph.nodes[graph.source[edge]!]!)} to ${nameOf(graph.nodes[graph.target[edge]!]!)}, ${WAYS[e.connection_type] ?? e.connection_type}` : `${nameOf(graph.nodes[node]!)}, ${KINDS[graph.nodes[node]!.kind] ?? ""}`;
   return `${what}: ${rateText(of.requests, seconds)}, ${of.errors > 0 ? `${shareText(errorShare(of))} errors` : "no errors"}, 95th percentile ${tookText(of.p95_ns)}`;
 }
 

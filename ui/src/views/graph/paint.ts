@@ -4,7 +4,7 @@ import { CARD_H, CARD_W, type Camera, type EdgeShape, errorShare, type Frame, ty
 import { PATHS } from "../../kit/icons";
 import type { Palette } from "../../kit/theme";
 import { fit } from "../../kit/use";
-import { tookText } from "./words";
+import { nameOf, tookText } from "./words";
 
 export interface Chosen { node: number; edge: number }
 
@@ -171,7 +171,7 @@ function card(ctx: CanvasRenderingContext2D, n: NodeShape, p: Picture, hovered: 
   ctx.textAlign = "left";
   ctx.font = `600 ${12.5 * k}px ${colors.font}`;
   ctx.fillStyle = colors.text;
-  ctx.fillText(fit(ctx, of.name || "no service name", room), x, n.y - 8 * k);
+  ctx.fillText(fit(ctx, nameOf(of), room), x, n.y - 8 * k);
   ctx.font = `${11 * k}px ${colors.font}`;
   for (const [text, color] of nodeNumbers(of, p)) {
     ctx.fillStyle = color;
@@ -243,7 +243,7 @@ function edgeLines(p: Picture, at: number): Line[] {
 
 function nodeLines(p: Picture, at: number): Line[] {
   const n = p.graph.nodes[at]!;
-  return [[[n.name || "no service name", "text"]], [...numbers(n, p.seconds), ...(n.p95_ns === "0" ? [] : ([[`p95 ${tookText(n.p95_ns)}`, "text-soft"]] as Line))]];
+  return [[[nameOf(n), "text"]], [...numbers(n, p.seconds), ...(n.p95_ns === "0" ? [] : ([[`p95 ${tookText(n.p95_ns)}`, "text-soft"]] as Line))]];
 }
 
 function numbers(of: { requests: number; errors: number }, seconds: number): Line {

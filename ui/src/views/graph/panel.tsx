@@ -7,7 +7,7 @@ import { Icon, type IconName } from "../../kit/icons";
 import { Dot } from "../../kit/service";
 import { link } from "../../state/url";
 import type { Chosen } from "./paint";
-import { KINDS, reasonsOf, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
+import { isService, KINDS, nameOf, OTHER, reasonsOf, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
 
 /** The window of the numbers, for links: the same traces are behind both. */
 export interface Period { from: string; to: string; seconds: number }
@@ -25,12 +25,12 @@ export function Panel({ graph, selected, period, onNode, onEdge, onFocus, onClos
       {node && (
         <>
           <header>
-            <h2 class="row"><NodeMark node={node} /><span>{node.name || "no service name"}</span></h2>
+            <h2 class="row"><NodeMark node={node} /><span>{nameOf(node)}</span></h2>
             <p class="faint">{KINDS[node.kind] ?? node.kind}</p>
           </header>
           <Numbers of={node} seconds={period.seconds} unit="Requests" />
-          <Ways services={servicesOf(graph, selected.node)} own={node.kind === "service"} failing={node.errors > 0} period={period}>
-            {node.kind === "service" && <button type="button" class="small" onClick={() => onFocus(selected.node)}><Icon name="graph" size={13} />Only around it</button>}
+          <Ways services={servicesOf(graph, selected.node)} own={isService(node)} other={node.name === OTHER} failing={node.errors > 0} period={period}>
+            {isService(node) && <button type="button" class="small" onClick={() => onFocus(selected.node)}><Icon name="graph" size={13} />Only around it</button>}
           </Ways>
           <Neighbours title="Called by" graph={graph} edges={graph.incoming[selected.node]!} ends={graph.source} seconds={period.seconds} onNode={onNode} onEdge={onEdge} />
           <Neighbours title="Calls" graph={graph} edges={graph.outgoing[selected.node]!} ends={graph.target} seconds={period.seconds} onNode={onNode} onEdge={onEdge} />
@@ -43,7 +43,7 @@ export function Panel({ graph, selected, period, onNode, onEdge, onFocus, onClos
             <h2 class="edge-ends">
               {[graph.source, graph.target].map((ends, i) => {
                 const at = ends[selected.edge]!;
-                return <button key={i} type="button" class="link row" onClick={() => onNode(at)}>{i === 1 && <span class="faint">→</span>}<NodeMark node={graph.nodes[at]!} /><span>{graph.nodes[at]!.name}</span></button>;
+                return <button key={i} type="button" class="link row" onClick={() => onNode(at)}>{i === 1 && <span class="faint">→</span>}<NodeMark node={graph.nodes[at]!} /><span>{nameOf(graph.nodes[at]!)}</span></button>;
               })}
             </h2>
             <p class="faint">{WAYS[edge.connection_type] ?? edge.connection_type}</p>
@@ -72,12 +72,12 @@ export const tracesLink = (service: string, { from, to }: Period, failing = fals
 
 const logsLink = (service: string, { from, to }: Period, severity?: string): string => link("logs", { from, to, service, severity });
 
-function Ways({ services, own, failing, period, children }: { services: string[]; own: boolean; failing: boolean; period: Period; children?: ComponentChildren }) {
+function Ways({ services, own, other, failing, period, children }: { services: string[]; own: boolean; other: boolean; failing: boolean; period: Period; children?: ComponentChildren }) {
   if (!own) {
     if (services.length === 0) return null;
     return (
       <section>
-        <h3>It sends no spans. What the services around it tell:</h3>
+        <h3>{other ? "Too many to be kept apart." : "It sends no spans."} What the services around it tell:</h3>
         <ul class="graph-list">
           {services.slice(0, NEIGHBOURS_MAX).map((s) => (
             <li key={s} class="row"><Dot service={s} /><span class="cut grow">{s}</span><a href={tracesLink(s, period)}>traces</a>{failing && <a href={tracesLink(s, period, true)}>failing</a>}<a href={logsLink(s, period)}>logs</a></li>
@@ -101,7 +101,7 @@ function Ways({ services, own, failing, period, children }: { services: string[]
 function EdgeWays({ graph, edge, period }: { graph: Graph; edge: number; period: Period }) {
   const e = graph.edges[edge]!;
   const service = serviceOfEdge(graph, edge);
-  const ends = [...new Set([graph.source[edge]!, graph.target[edge]!])].map((i) => graph.nodes[i]!).filter((n) => n.kind === "service");
+  const ends = [...new Set([graph.source[edge]!, graph.target[edge]!])].map((i) => graph.nodes[i]!).filter(isService);
   if (service === null) return null;
   return (
     <section>
@@ -129,7 +129,7 @@ function Neighbours({ title, graph, edges, ends, seconds, onNode, onEdge }: {
           const other = graph.nodes[ends[i]!]!;
           return (
             <li key={i} class="row">
-              <button type="button" class="link row grow" title={`Show ${other.name}`} onClick={() => onNode(ends[i]!)}><NodeMark node={other} /><span class="cut">{other.name}</span></button>
+              <button type="button" class="link row grow" title={`Show ${nameOf(other)}`} onClick={() => onNode(ends[i]!)}><NodeMark node={other} /><span class="cut">{nameOf(other)}</span></button>
               {e.errors > 0 && <span class="bad">{shareText(errorShare(e))}</span>}
               <button type="button" class="link soft" title={`Show these ${(WAYS[e.connection_type] ?? "calls").toLowerCase()}`} onClick={() => onEdge(i)}>{rateText(e.requests, seconds)}</button>
             </li>

@@ -6,7 +6,7 @@ import { formatCount } from "../../draw/scale";
 import { setParams } from "../../state/url";
 import type { Chosen } from "./paint";
 import { NodeMark, type Period, tracesLink } from "./panel";
-import { KINDS, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
+import { KINDS, nameOf, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
 
 interface Measured { requests: number; errors: number; p50_ns: string; p95_ns: string; p99_ns: string }
 
@@ -31,7 +31,7 @@ export function GraphTable({ graph, period, selected, sort, onNode, onEdge }: { 
         const services = servicesOf(graph, i);
         return (
           <tr key={n.id} class={i === selected.node ? "at" : ""}>
-            <td><button type="button" class="link row" onClick={() => onNode(i)}><NodeMark node={n} /><span class="cut">{n.name || "no service name"}</span></button></td>
+            <td><button type="button" class="link row" onClick={() => onNode(i)}><NodeMark node={n} /><span class="cut">{nameOf(n)}</span></button></td>
             <td class="faint">{KINDS[n.kind] ?? n.kind}</td>
             <Cells of={n} seconds={period.seconds} />
             <td class="num">{traces(services.length === 1 ? services[0] : null, n.errors > 0)}</td>
@@ -43,7 +43,7 @@ export function GraphTable({ graph, period, selected, sort, onNode, onEdge }: { 
         const [source, target] = [graph.nodes[graph.source[i]!]!, graph.nodes[graph.target[i]!]!];
         return (
           <tr key={edgeId(e)} class={i === selected.edge ? "at" : ""}>
-            <td><button type="button" class="link row" onClick={() => onEdge(i)}><NodeMark node={source} /><span class="cut">{source.name}</span><span class="faint">→</span><NodeMark node={target} /><span class="cut">{target.name}</span></button></td>
+            <td><button type="button" class="link row" onClick={() => onEdge(i)}><NodeMark node={source} /><span class="cut">{nameOf(source)}</span><span class="faint">→</span><NodeMark node={target} /><span class="cut">{nameOf(target)}</span></button></td>
             <td class="faint">{WAYS[e.connection_type] ?? e.connection_type}</td>
             <Cells of={e} seconds={period.seconds} />
             <td class="num">{traces(serviceOfEdge(graph, i), e.errors > 0)}</td>

@@ -1,4 +1,5 @@
 /** The graph in people's words, and the ways from it to what is behind it. Pure. */
+import type { GraphNode } from "../../api/shapes";
 import type { Graph } from "../../draw/graph";
 import { formatDurationNs } from "../../state/time";
 
@@ -24,6 +25,13 @@ const REASONS: Record<string, string> = {
   refused: "The other side was refused; the loss ledger says why",
 };
 
+/** What the server calls all those that it does not keep apart, when there are too many. */
+export const OTHER = "(other)";
+
+export const isService = (n: GraphNode): boolean => n.kind === "service" && n.name !== OTHER;
+
+export const nameOf = (n: GraphNode): string => n.name || (n.kind === "service" ? "no service name" : (KINDS[n.kind] ?? n.kind));
+
 /** Most frequent first. */
 export const reasonsOf = (unpaired: Record<string, number>): { code: string; text: string; count: number }[] =>
   Object.entries(unpaired).filter(([, count]) => count > 0).map(([code, count]) => ({ code, count, text: REASONS[code] ?? code.replaceAll("_", " ") })).sort((a, b) => b.count - a.count || (a.code < b.code ? -1 : 1));
@@ -33,15 +41,15 @@ export const tookText = (ns: string): string => (ns === "0" ? "–" : formatDura
 /** The services whose spans tell of a node: itself, or whoever calls it, or whom the users call. */
 export function servicesOf(g: Graph, node: number): string[] {
   const n = g.nodes[node]!;
-  if (n.kind === "service") return [n.name];
+  if (isService(n)) return [n.name];
   const around = [...g.incoming[node]!.map((e) => g.source[e]!), ...g.outgoing[node]!.map((e) => g.target[e]!)];
-  return [...new Set(around.map((i) => g.nodes[i]!).filter((o) => o.kind === "service").map((o) => o.name))].sort();
+  return [...new Set(around.map((i) => g.nodes[i]!).filter(isService).map((o) => o.name))].sort();
 }
 
 /** The service whose spans are an edge's calls: the one that is called, or the caller where the called one sends none. */
 export function serviceOfEdge(g: Graph, edge: number): string | null {
   const [source, target] = [g.nodes[g.source[edge]!]!, g.nodes[g.target[edge]!]!];
-  return target.kind === "service" ? target.name : source.kind === "service" ? source.name : null;
+  return isService(target) ? target.name : isService(source) ? source.name : null;
 }
 
 /** The node that a text means: its id, its name, or the first whose name holds it; -1 when none does. */
