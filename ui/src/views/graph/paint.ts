@@ -224,13 +224,16 @@ function names(ctx: CanvasRenderingContext2D, p: Picture, near: Set<number> | un
     return [shown, ctx.measureText(shown).width];
   };
   for (const l of labelsOf(graph, p.frame, p.camera, p.scene, first, measured)) {
-    if (near && !near.has(l.at)) continue;
+    const aside = near && !near.has(l.at);
+    if (aside && p.scene.edges.length > CROWDED_EDGES) continue;
+    ctx.globalAlpha = aside ? 0.35 : 1;
     ctx.lineWidth = 3.5;
     ctx.strokeStyle = colors.bg;
     ctx.strokeText(l.text, l.x, l.y);
     ctx.fillStyle = l.at === selected.node ? colors.accent : colors.text;
     ctx.fillText(l.text, l.x, l.y);
   }
+  ctx.globalAlpha = 1;
   ctx.textAlign = "left";
 }
 
