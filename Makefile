@@ -47,7 +47,7 @@ fault-test:
 	"$(TARGET)/debug/hypocenter" engine install
 	HYPOCENTER_FAULT=full $(CARGO) test --locked --test fault -- $(ARGS)
 
-## The four pages in chromium against the real program with data in it; pictures in target/ui-pages
+## The pages in chromium against the real program with data in it; pictures in target/ui-pages
 test-ui: ui/dist/index.html tests/clients/.ready
 	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 	$(CARGO) build --locked

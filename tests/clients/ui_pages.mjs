@@ -1,4 +1,4 @@
-// The four pages in Debian's chromium against the real program with data in it: dark and light, with
+// The pages in Debian's chromium against the real program with data in it: dark and light, with
 // nothing on the console (a violated content policy would stand there) and pictures to look at.
 //
 // usage: ui_pages.mjs PROGRAM PICTURES
@@ -83,6 +83,8 @@ try {
   const pages = {
     traces: ['traces', "document.querySelectorAll('a.trace-row').length > 0"],
     request: [`trace/${trace}`, "document.querySelector('.wf-scroll canvas')?.height > 100"],
+    graph: ['graph?node=service:payment', "/Called by\\s+checkout\\s+[\\s\\S]*Calls\\s+orders/.test(document.querySelector('.graph-panel')?.innerText) && document.querySelector('.graph-box canvas')?.height > 100"],
+    'graph-table': ['graph?view=table&sort=errors', "document.querySelector('.graph-table tbody tr')?.innerText.startsWith('orders')"],
     logs: ['logs?query=deadlock', "document.body.innerText.includes('deadlock detected in order')"],
     ingest: ['ingest', "document.body.innerText.includes('invalid_trace_id') || /rejected|refused/i.test(document.body.innerText)"],
   }

@@ -1,5 +1,6 @@
 // A stand-in for the server while working on the pages (never shipped, never a reference: the server's tests are that).
 //   node scripts/mock.mjs [--port 7799] [--base /prefix/] [--scenario full|empty|error|slow]
+// The graph has 21 nodes, and 2,000 when the range is "Last 30 days" (from=now-30d).
 // It serves ui/dist with the server's rules (base tag, CSP, index never cached) and invented answers under api/v1:
 //   trace …01 a shop request with logs, an exception, hostile texts; …02 100,000 spans; …03 log lines only; …04 incomplete
 import { createServer } from "node:http";
@@ -137,6 +138,36 @@ function timeOf(text, fallback) {
   return Date.parse(text ?? "") || fallback;
 }
 
+/** Nodes with places as the server gives them: a layer per 1.0 of x, a place per 1.0 of y. */
+const node = (kind, name, x, y, requests, share, p95) => ({ id: `${kind}:${name}`, name, kind, requests, errors: Math.round(requests * share), p50_ns: ns(p95 / 3), p95_ns: ns(p95), p99_ns: ns(p95 * 2.3), unpaired: share > 0.02 ? { peer_unknown: 12, parent_not_stored: 3, clock_skew: 140, a_reason_of_tomorrow: 1 } : {}, x, y });
+const SHOP = [
+  node("user", "user", 0, 3, 91_200, 0.012, 420), node("service", "frontend", 1, 3, 91_200, 0.012, 410), node("service", "checkout", 2, 1.5, 8_400, 0.11, 780), node("service", "cart", 2, 3, 41_000, 0, 12),
+  node("service", "recommendation", 2, 4.5, 22_000, 0.0004, 31), node("service", "auth", 2, 5.5, 88_000, 0, 4), node("service", "payment", 3, 0, 8_300, 0.34, 640), node("service", "inventory", 3, 1, 16_000, 0.01, 55),
+  node("service", "shipping", 3, 2, 8_200, 0, 90), node("database", "redis@cache-1", 3, 3, 82_000, 0, 1.2), node("service", "ts-a-service-with-quite-a-long-name", 3, 4, 9_100, 0, 22), node("messaging", "kafka/orders", 3, 5, 8_100, 0, 6),
+  node("external", "api.bank.example", 4, 0, 8_300, 0.3, 600), node("database", "postgresql/stock@db-1", 4, 1, 31_000, 0.002, 18), node("external", "carrier.example:443", 4, 2, 8_200, 0, 70), node("service", "accounting", 4, 4, 8_100, 0, 44),
+  node("service", "email", 4, 5, 8_000, 0.25, 240), node("database", "postgresql/ledger@db-2", 5, 4, 8_100, 0, 9), node("external", "smtp.example", 5, 5, 8_000, 0.25, 230), node("service", "batch", 1, 6, 60, 0, 90_000), node("service", EVIL, 0, 6, 3, 0, 1),
+];
+const CALLS = [[0, 1], [1, 2], [1, 3], [1, 4], [1, 5], [2, 6], [2, 7], [2, 8], [2, 3, 0.2], [3, 9], [4, 10], [2, 11, 1, "messaging"], [11, 15, 1, "messaging"], [11, 16, 1, "messaging"], [6, 12, 1, "external"], [7, 13, 1, "database"], [8, 14, 1, "external"], [15, 17, 1, "database"], [16, 18, 1, "external"], [7, 7, 0.1], [16, 5, 0.1], [19, 13, 1, "database"], [6, 7, 0.1], [20, 19]];
+const call = (a, b, of = 1, type = "rpc") => ({ source: a.id, target: b.id, connection_type: type, requests: Math.ceil(Math.min(a.requests, b.requests) * of), errors: Math.floor((Math.min(a.requests, b.requests) * of * b.errors * 0.9) / b.requests), p50_ns: b.p50_ns, p95_ns: b.p95_ns, p99_ns: b.p99_ns });
+
+function largeGraph() {
+  const nodes = Array.from({ length: 2000 }, (_, i) => node(i % 17 === 5 ? "database" : i % 23 === 7 ? "messaging" : "service", `team-${i % 40}-service-${i}`, Math.floor(i / 200), i % 200, Math.ceil(9e6 / (1 + (i * 7919) % 2000)), i % 31 === 0 ? 0.2 : 0, 5 + (i % 300)));
+  const edges = nodes.flatMap((n, i) => (i < 1800 ? [1, 2, 3].map((k) => call(n, nodes[(Math.floor(i / 200) + 1) * 200 + ((i % 200) * k + k * 3) % 200])) : []));
+  return { nodes, edges: [...new Map(edges.map((e) => [e.source + e.target, e])).values()] };
+}
+
+function graphAnswer(q, from, to) {
+  let { nodes, edges } = q.get("from") === "now-30d" ? largeGraph() : { nodes: SHOP, edges: CALLS.map(([a, b, of, type]) => call(SHOP[a], SHOP[b], of, type)) };
+  if (q.get("service")) {
+    let near = new Set(nodes.filter((n) => n.name === q.get("service")).map((n) => n.id));
+    for (let i = 0; i < Number(q.get("hops") ?? 1); i++) near = new Set([...near, ...edges.filter((e) => near.has(e.source) || near.has(e.target)).flatMap((e) => [e.source, e.target])]);
+    nodes = nodes.filter((n) => near.has(n.id));
+    edges = edges.filter((e) => near.has(e.source) && near.has(e.target));
+  }
+  const minute = (ms, round) => ns(round(ms / 60_000) * 60_000);
+  return { nodes, edges, from_ns: minute(from, Math.floor), to_ns: minute(to, Math.ceil), rolled_to_ns: minute(now - 60_000, Math.floor) };
+}
+
 function answer(path, q) {
   const empty = scenario === "empty";
   const trace = /^traces\/([0-9a-f]+)$/.exec(path);
@@ -175,6 +206,7 @@ function answer(path, q) {
       }
       return [200, { step_ns: `${step}000000`, buckets: [...buckets].sort((a, b) => a[0] - b[0]).map(([t, counts]) => ({ time_ns: ns(t), counts })) }];
     }
+    case "graph": return [200, empty ? { nodes: [], edges: [], from_ns: ns(from), to_ns: ns(to) } : graphAnswer(q, from, to)];
     case "ingest": {
       const zero = { traces: 0, logs: 0, metrics: 0 };
       const grown = Math.round((Date.now() - now) * 1.3);

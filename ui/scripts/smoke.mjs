@@ -187,7 +187,72 @@ try {
     await b.until("location.search.includes('sender=')");
   }, { dark: true });
 
-  for (const page of ["traces", "logs", "ingest"]) {
+  await check("graph: keys, click, links to exactly this window, back", async (b) => {
+    await b.open(`${full}graph`);
+    await b.until(`${ink(".graph-box canvas")} > 5000`);
+    await b.key("e");
+    await b.key("ArrowLeft");
+    await b.until("document.querySelector('.graph-panel h2')?.innerText === 'checkout'");
+    await b.key("ArrowRight");
+    await b.until("document.querySelector('.graph-panel h2').innerText === 'inventory'");
+    await b.key("ArrowUp");
+    await b.until("document.querySelector('.graph-panel h2').innerText === 'payment'");
+    assert.match(await text(b), /Called by\s+checkout[\s\S]*Paired, but the span begins before its caller/);
+    const link = await b.run("[...document.querySelectorAll('.graph-panel a')].find((a) => a.innerText === 'Failing traces').getAttribute('href')");
+    assert.match(link, /^\/deep\/prefix\/traces\?from=[\dT:.-]+:00\.000Z&to=[\dT:.-]+:00\.000Z&service=payment&status=error$/);
+    await b.run("[...document.querySelectorAll('.graph-panel h3 + ul button.soft')][0].click()");
+    await b.until("location.search.includes('edge=') && document.querySelector('.edge-ends')");
+    await b.key("Escape");
+    await b.until("!document.querySelector('.graph-panel')");
+    await b.key("/");
+    await b.type("ledger");
+    await b.key("Enter");
+    await b.until("document.querySelector('.graph-panel h2')?.innerText === 'postgresql/ledger@db-2'");
+    await b.run("document.activeElement.blur()");
+    await b.key("Enter");
+    await b.until("location.pathname.endsWith('/traces') && location.search.includes('service=accounting')");
+    await b.run("history.back()");
+    await b.until("document.querySelector('.graph-panel h2')");
+  });
+
+  await check("graph: mouse chooses, drags, zooms, focuses", async (b) => {
+    await b.open(`${full}graph`);
+    await b.until(`${ink(".graph-box canvas")} > 5000`);
+    const ring = await b.run("(() => { const r = document.querySelector('.graph-box').getBoundingClientRect(); return [r.x + 80, r.y + r.height / 2]; })()");
+    await b.mouse(ring);
+    await b.until("document.querySelector('.graph-panel h2')?.innerText === 'user'");
+    await b.mouse([700, 160], [600, 200], [500, 200]);
+    assert.ok(await b.run("document.querySelector('.graph-panel h2')?.innerText === 'user'"), "a drag chooses nothing");
+    await b.key("z");
+    await b.key("+");
+    await b.open(`${full}graph?service=checkout&hops=2`);
+    await b.until("document.querySelector('.graph-legend')?.innerText.includes('nodes')");
+    assert.match(await text(b), /1[0-9] nodes/);
+    await b.key("a");
+    await b.until("!location.search.includes('service=') && document.querySelector('.graph-legend').innerText.includes('21 nodes')");
+  }, { dark: true });
+
+  await check("graph: table", async (b) => {
+    await b.open(`${full}graph`);
+    await b.until("document.querySelector('.graph-box canvas')");
+    await b.key("v");
+    await b.until("document.querySelectorAll('.graph-table tbody tr').length === 45");
+    await b.run("[...document.querySelectorAll('th button')].find((x) => x.innerText.startsWith('Errors')).click()");
+    await b.until("location.search.includes('sort=errors') && document.querySelector('.graph-table tbody tr').innerText.startsWith('payment')");
+  });
+
+  await check("graph: 2,000 nodes", async (b) => {
+    await b.open(`${full}graph?from=now-30d`);
+    await b.until(`${ink(".graph-box canvas")} > 50000`, 30_000);
+    const timed = async (expression) => Math.round(await b.run(`(async () => { const t = performance.now(); ${expression}; await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame); return performance.now() - t; })()`));
+    const key = (k) => `dispatchEvent(new KeyboardEvent("keydown", { key: ${JSON.stringify(k)}, bubbles: true }))`;
+    const took = { "zoom in": await timed(key("+")), "next node": await timed(key("ArrowRight")), everything: await timed(key("z")) };
+    console.log(`     ${Object.entries(took).map(([k, v]) => `${k} ${v} ms`).join(", ")} (two frames included; printed, not judged)`);
+    await b.key("v");
+    await b.until("document.querySelectorAll('.graph-table tbody tr').length === 600");
+  });
+
+  for (const page of ["traces", "graph", "logs", "ingest"]) {
     await check(`${page}: nothing has arrived`, async (b) => {
       await b.open(`${empty}${page}`);
       await b.until("document.querySelector('.codebox')?.innerText.includes('OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318')");
@@ -202,7 +267,7 @@ try {
     });
     await check(`${page}: narrow`, async (b) => {
       await b.open(`${full}${page}`);
-      await b.until("document.querySelector('.trace-row, .log, .ledger tr')");
+      await b.until("document.querySelector('.trace-row, .graph-legend, .log, .ledger tr')");
       await b.sleep(200);
       assert.ok(await b.run("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out");
     }, { width: 420 });

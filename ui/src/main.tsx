@@ -9,6 +9,7 @@ import { Empty } from "./kit/states";
 import { helpOpen, startKeyboard, useCommands } from "./state/commands";
 import { prefs, setPref } from "./state/prefs";
 import { basePath, link, navigate, params, path, startRouter } from "./state/url";
+import { GraphPage } from "./views/graph/page";
 import { IngestPage } from "./views/ingest/page";
 import { LogsPage } from "./views/logs/page";
 import { RequestPage } from "./views/request/page";
@@ -16,6 +17,7 @@ import { TracesPage } from "./views/traces/page";
 
 const PAGES = [
   { path: "traces", text: "Traces", key: "g t" },
+  { path: "graph", text: "Graph", key: "g s" },
   { path: "logs", text: "Logs", key: "g l" },
   { path: "ingest", text: "Ingest", key: "g i" },
 ];
@@ -42,6 +44,7 @@ function App() {
 function Body() {
   const at = path.value;
   if (at === "" || at === "traces") return <TracesPage />;
+  if (at === "graph") return <GraphPage />;
   if (at === "logs") return <LogsPage />;
   if (at === "ingest") return <IngestPage />;
   const trace = /^trace\/([^/]+)$/.exec(at)?.[1];

@@ -89,6 +89,9 @@ export const getIngest = (signal?: AbortSignal) => get("ingest", {}, shape.inges
 export const getLedger = (filter: Range & { sender?: string | null; reason?: string | null }, cursor: string | null, signal?: AbortSignal) =>
   get("ledger", { ...filter, cursor }, shape.ledger, signal);
 
+/** The whole graph, or what is at most `hops` calls away from a service. */
+export const getGraph = (filter: Range & { service?: string | null; hops?: string | null }, signal?: AbortSignal) => get("graph", { ...filter }, shape.graph, signal);
+
 /** One span with everything it carries, and its log lines. */
 export const getSpan = (trace: string, span: string, signal?: AbortSignal) =>
   get(`traces/${id(trace)}`, { span_id: span, typed: false, logs: true }, shape.trace, signal);

@@ -3,7 +3,7 @@ import { computed } from "@preact/signals";
 import { isDark } from "../state/prefs";
 
 const NAMES = [
-  "bg", "bg-raised", "bg-sunken", "bg-hover", "bg-selected", "text", "text-soft", "text-faint", "line", "line-strong", "accent", "accent-soft",
+  "bg", "bg-raised", "bg-sunken", "bg-hover", "bg-selected", "bg-popover", "text", "text-soft", "text-faint", "line", "line-strong", "edge", "accent", "accent-soft",
   "error", "error-soft", "warn", "critical", "mark", "sev-unset", "sev-trace", "sev-debug", "sev-info", "sev-warn", "sev-error", "sev-fatal",
 ] as const;
 

@@ -63,3 +63,16 @@ export function drag(event: PointerEvent, el: HTMLElement, move: (x: number, y: 
   addEventListener("pointerup", onEnd);
   addEventListener("pointercancel", onEnd);
 }
+
+/** Cuts a text to a width, with an ellipsis; the search for the cut is binary. */
+export function fit(ctx: CanvasRenderingContext2D, text: string, width: number): string {
+  if (width < 8) return "";
+  if (ctx.measureText(text).width <= width) return text;
+  let [low, high] = [0, Math.min(text.length, Math.ceil(width / 2))];
+  while (low < high) {
+    const mid = (low + high + 1) >> 1;
+    if (ctx.measureText(`${text.slice(0, mid)}…`).width <= width) low = mid;
+    else high = mid - 1;
+  }
+  return low === 0 ? "" : `${text.slice(0, low)}…`;
+}

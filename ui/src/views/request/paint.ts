@@ -6,6 +6,7 @@ import { indentOf, type Layout, layoutRows, ROW_PX, type RowShape, type View } f
 import type { Tick } from "../../draw/scale";
 import { bodyText } from "../../kit/log-line";
 import type { Palette } from "../../kit/theme";
+import { fit } from "../../kit/use";
 import { formatUs } from "../../state/time";
 
 export interface Scene {
@@ -244,17 +245,4 @@ function roundBar(ctx: CanvasRenderingContext2D, x: number, y: number, w: number
   const [l, r] = [Math.min(left, w / 2), Math.min(right, w / 2)];
   ctx.roundRect(x, y, w, h, [l, r, r, l]);
   ctx.fill();
-}
-
-/** Cuts a text to a width, with an ellipsis; the search for the cut is binary. */
-export function fit(ctx: CanvasRenderingContext2D, text: string, width: number): string {
-  if (width < 8) return "";
-  if (ctx.measureText(text).width <= width) return text;
-  let [low, high] = [0, Math.min(text.length, Math.ceil(width / 2))];
-  while (low < high) {
-    const mid = (low + high + 1) >> 1;
-    if (ctx.measureText(`${text.slice(0, mid)}…`).width <= width) low = mid;
-    else high = mid - 1;
-  }
-  return low === 0 ? "" : `${text.slice(0, low)}…`;
 }

@@ -9,7 +9,7 @@ import { Dot } from "../../kit/service";
 import { useLoad } from "../../state/load";
 import { range, turn } from "../../state/range";
 import { parseDurationMs } from "../../state/time";
-import { setParams } from "../../state/url";
+import { link, params, setParams } from "../../state/url";
 
 export function Filters({ filter }: { filter: TraceFilter }) {
   const window = { ...range.value };
@@ -25,6 +25,7 @@ export function Filters({ filter }: { filter: TraceFilter }) {
         <Combo label="Service" placeholder="Any service" width={180} value={service} empty={services.error ? "Services could not be read" : "No service in this time range"}
           choices={(services.data?.services ?? []).map((s) => ({ value: s.name, note: formatCount(s.spans), mark: <Dot service={s.name} /> }))}
           onChange={(v) => setParams({ service: v, operation: null })} />
+        {service && <a class="btn icon" title={`The graph around ${service}`} aria-label={`The graph around ${service}`} href={link("graph", { from: params.value.get("from"), to: params.value.get("to"), service, node: `service:${service}` })}><Icon name="graph" size={14} /></a>}
         <Combo label="Operation" placeholder={service ? "Any operation" : "Operation"} width={220} value={filter.operation ?? ""} empty={service ? "No operation in this time range" : "Choose a service to see its operations"}
           choices={unique((operations.data?.operations ?? []).map((o) => ({ value: o.name, note: formatCount(o.spans) })))}
           onChange={(v) => setParams({ operation: v })} />
