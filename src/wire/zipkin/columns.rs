@@ -204,6 +204,8 @@ impl Columns {
         spans.http_status.push(std::str::from_utf8(http_status).ok().and_then(|text| text.parse().ok()).unwrap_or(0));
         spans.db_system.push(first(&["db.system.name", "db.system"]));
         spans.messaging_destination.push(first(&["messaging.destination.name", "messaging.destination"]));
+        spans.db_namespace.push(first(&["db.namespace", "db.name"]));
+        spans.messaging_system.push(first(&["messaging.system"]));
         let peer = peer(span);
         spans.peer.push(head(&peer, name_bytes_max).as_bytes());
     }
