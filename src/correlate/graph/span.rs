@@ -36,7 +36,8 @@ pub struct GraphSpan {
     pub duration_ns: u64,
     /// How many spans this one stands for (sampling).
     pub weight: f64,
-    /// The peer by its best name, or empty.
+    /// The peer by its best name, or empty. A server's peer is its caller: by `peer.service` or Zipkin's
+    /// remote service name only, never by `server.address`, which on a server is its own.
     pub peer: Name,
     /// `db.system.name`, or empty.
     pub db_system: Name,
