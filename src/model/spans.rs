@@ -67,7 +67,8 @@ pub struct Spans {
     pub db_system: DictColumn,
     /// `db.namespace` (or the older `db.name`), or empty.
     pub db_namespace: DictColumn,
-    /// The peer by its best name: `peer.service`, else the server's address, or empty.
+    /// The peer by its best name: `peer.service`, else the server's address (not on a server, whose own
+    /// it is), or empty.
     pub peer: DictColumn,
     /// `messaging.destination.name`, or empty.
     pub messaging_destination: DictColumn,
