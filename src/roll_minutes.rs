@@ -8,9 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use correlate::graph::{GraphSpan, Kind, MINUTE_NS, Minute, MinuteGraph, Names, RULE, Reason, SpanRef};
+use correlate::graph::{GraphSpan, MINUTE_NS, Minute, MinuteGraph, Names, RULE, Reason, SpanRef};
 use store::LookupError;
-use store::rollup::{AnswerRow, MinuteRow, MinuteState, Rolling, SpanRow, Which};
+use store::rollup::{AnswerRow, MinuteRow, MinuteState, Rolling, Which};
+use view::edge::narrow;
 
 /// Spans that are held at once; a larger minute is read in parts that keep traces whole.
 pub(crate) const SPANS_MAX: u64 = 250_000;
@@ -303,47 +304,6 @@ async fn known_missing(
         }
     }
     Ok(known)
-}
-
-// A stored span for pairing; `None` when its ids are not hex, as only foreign writers have them.
-fn narrow(names: &mut Names, row: &SpanRow<'_>, link_highs: &mut HashMap<u64, u64>) -> Option<GraphSpan> {
-    let (trace_high, trace_low) = trace_id(row.trace_id)?;
-    let mut links = Vec::with_capacity(row.link_span_ids.len());
-    for (trace, span) in row.link_trace_ids.iter().zip(&row.link_span_ids) {
-        if let (Some((high, trace_low)), Some(span_id)) = (trace_id(trace), number(span)) {
-            link_highs.insert(trace_low, high);
-            links.push(SpanRef { trace_low, span_id });
-        }
-    }
-    Some(GraphSpan {
-        at: SpanRef { trace_low, span_id: number(row.span_id)? },
-        parent_id: number(row.parent_span_id).unwrap_or(0),
-        trace_high,
-        service: names.intern(row.service),
-        kind: Kind::from_text(row.kind),
-        error: row.error,
-        shared: row.shared,
-        flags: row.flags,
-        start_ns: row.start_ns,
-        duration_ns: row.duration_ns,
-        weight: row.weight,
-        peer: names.intern(row.peer),
-        db_system: names.intern(row.db_system),
-        db_namespace: names.intern(row.db_namespace),
-        messaging_system: names.intern(row.messaging_system),
-        destination: names.intern(row.destination),
-        links,
-    })
-}
-
-fn trace_id(text: &str) -> Option<(u64, u64)> {
-    let (high, low) = text.split_at_checked(text.len().saturating_sub(16))?;
-    let high = if high.is_empty() { 0 } else { number(high)? };
-    Some((high, number(low)?))
-}
-
-fn number(hex: &str) -> Option<u64> {
-    u64::from_str_radix(hex, 16).ok()
 }
 
 fn row(tenant: &str, minute: i64, spans: u64, answered: u64, graph: MinuteGraph) -> MinuteRow {

@@ -9,7 +9,9 @@
 mod attributes;
 mod critical;
 mod cursor;
+pub mod edge;
 mod error;
+pub mod graph;
 pub mod ingest;
 pub mod ledger;
 pub mod logs;
@@ -37,6 +39,7 @@ pub use time::{TimePoint, TimeRange, parse_duration_ns};
 pub struct View {
     store: Store,
     names: Arc<services::Names>,
+    graphs: Arc<graph::Graphs>,
     limits: Limits,
 }
 
@@ -67,7 +70,7 @@ impl View {
 
     /// A view of `store`.
     pub fn with_limits(store: Store, limits: Limits) -> View {
-        View { store, names: Arc::new(services::Names::new()), limits }
+        View { store, names: Arc::new(services::Names::new()), graphs: Arc::new(graph::Graphs::new()), limits }
     }
 
     /// Forgets cached names, so that the next answer shows what has just been stored.
