@@ -54,9 +54,13 @@ mod tally;
 #[cfg(test)]
 mod tests_exact;
 #[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
 mod tests_kit;
 #[cfg(test)]
 mod tests_pair;
+#[cfg(test)]
+mod tests_sketch;
 #[cfg(test)]
 mod tests_world;
 
