@@ -11,6 +11,7 @@ mod critical;
 mod cursor;
 mod error;
 pub mod ingest;
+pub mod layout;
 pub mod ledger;
 pub mod logs;
 pub mod problems;
