@@ -13,6 +13,7 @@ pub mod edge;
 mod error;
 pub mod graph;
 pub mod ingest;
+pub mod layout;
 pub mod ledger;
 pub mod logs;
 pub mod problems;

@@ -7,7 +7,7 @@ use super::index::{Entry, Index, within};
 use super::kin::Kin;
 use super::minute_of;
 use super::names::Names;
-use super::pair::{Links, is_receiver, pair};
+use super::pair::{Links, pair};
 use super::rows::MinuteGraph;
 use super::source::Source;
 use super::span::{GraphSpan, Kind, SpanRef};
@@ -25,8 +25,8 @@ impl Minute {
         Minute { books: Books::new(minute_of(minute_ns)), kin: Kin::default() }
     }
 
-    /// References of `spans` that are not among them, sorted, each once: parents, what receivers link
-    /// to, and the span's own ids where it joined its client's span (Zipkin's `shared`) and the client
+    /// References of `spans` that are not among them, sorted, each once: parents, what consumers and
+    /// clients link to, and the span's own ids where it joined its client's span (Zipkin's `shared`) and the client
     /// is not here. `spans` are all spans of this minute of some traces.
     pub fn missing(spans: &[GraphSpan]) -> Vec<SpanRef> {
         let index = Index::of(spans);
@@ -42,7 +42,8 @@ impl Minute {
                     if span.parent_id != 0 && within(trace, parent).is_empty() {
                         missing.push(parent);
                     }
-                    if is_receiver(span) {
+                    // Repetitions may make one a receiver only together.
+                    if matches!(span.kind, Kind::Client | Kind::Consumer) {
                         missing.extend(span.links.iter().filter(|at| index.find(**at).is_empty()));
                     }
                 }

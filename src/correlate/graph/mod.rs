@@ -52,9 +52,17 @@ mod source;
 mod span;
 mod tally;
 #[cfg(test)]
+mod tests_exact;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
 mod tests_kit;
 #[cfg(test)]
 mod tests_pair;
+#[cfg(test)]
+mod tests_sketch;
+#[cfg(test)]
+mod tests_world;
 
 pub use minute::Minute;
 pub use names::{Name, Names};

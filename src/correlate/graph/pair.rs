@@ -27,6 +27,7 @@ pub(super) struct Links<'a> {
     others: &'a Index,
     minute_ns: i64,
     known: HashMap<SpanRef, Option<Sender>, foldhash::fast::RandomState>,
+    targets: Vec<SpanRef>,
     senders: Vec<Sender>,
     routes: Vec<Route>,
 }
@@ -179,9 +180,11 @@ fn receive(source: &Source, kin: &mut Kin, links: &mut Links, place: usize, pare
         desk.entry(own, call_of(span));
         return;
     }
+    if let Some(latest_ns) = links.senders.iter().map(|sender| sender.start_ns).max() {
+        note_clock(latest_ns, span, desk);
+    }
     links.routes.clear();
     for sender in &links.senders {
-        note_clock(sender.start_ns, span, desk);
         let system = if span.messaging_system.is_empty() { sender.messaging_system } else { span.messaging_system };
         let told = if sender.is_producer {
             desk.topic(sender.messaging_system, sender.destination, sender.peer)
@@ -220,7 +223,12 @@ fn deliver(routes: &mut [Route], span: &GraphSpan, own: u32, desk: &mut Desk) {
 }
 
 fn follow_links(source: &Source, links: &mut Links, span: &GraphSpan, desk: &mut Desk) {
-    for at in span.links.iter().filter(|at| **at != span.at) {
+    let mut targets = std::mem::take(&mut links.targets);
+    targets.clear();
+    targets.extend(span.links.iter().filter(|at| **at != span.at));
+    targets.sort_unstable();
+    targets.dedup();
+    for at in &targets {
         let sender = match links.known.get(at) {
             Some(known) => *known,
             None => {
@@ -239,12 +247,13 @@ fn follow_links(source: &Source, links: &mut Links, span: &GraphSpan, desk: &mut
             }
         }
     }
+    links.targets = targets;
 }
 
 impl<'a> Links<'a> {
     pub(super) fn new(here: &'a Index, nearby: &'a Index, others: &'a Index, minute_ns: i64) -> Links<'a> {
-        let (known, senders, routes) = (HashMap::default(), Vec::new(), Vec::new());
-        Links { here, nearby, others, minute_ns, known, senders, routes }
+        let (targets, senders, routes) = (Vec::new(), Vec::new(), Vec::new());
+        Links { here, nearby, others, minute_ns, known: HashMap::default(), targets, senders, routes }
     }
 
     // This minute's spans first, wherever they stand, so that the cut into chunks does not show.
@@ -349,7 +358,7 @@ fn leave(source: &Source, kin: &Kin, place: usize, desk: &mut Desk) {
 }
 
 /// Whether the span takes messages: a consumer, or a client that receives (it links to what it got).
-pub(super) fn is_receiver(span: &GraphSpan) -> bool {
+fn is_receiver(span: &GraphSpan) -> bool {
     span.kind == Kind::Consumer
         || (span.kind == Kind::Client && !span.messaging_system.is_empty() && !span.links.is_empty())
 }
