@@ -101,7 +101,7 @@ async fn drawn(ask: &Ask<'_>, traces: &[Summary], window: Window, edge: &Edge) -
 // Whether the edge is drawn from a trace's own spans, in a minute that the window touches.
 fn edges_of<'a, I: Iterator<Item = &'a GraphSpan>>(
     names: &Names,
-    own: &[GraphSpan],
+    own: &'a [GraphSpan],
     elsewhere: impl Fn() -> I,
     window: Window,
     edge: &Edge,
