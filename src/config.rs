@@ -157,6 +157,8 @@ pub(crate) struct Retention {
     pub(crate) logs: Duration,
     /// Metric points.
     pub(crate) metrics: Duration,
+    /// Minutes of the service graph.
+    pub(crate) graph: Duration,
 }
 
 /// Bounds of one query.
@@ -279,7 +281,7 @@ pub(crate) fn serve_config(config: &Config) -> serve::Config {
 /// What the store is told.
 pub(crate) fn store_config(config: &Config) -> store::Config {
     let storage = &config.storage;
-    let Retention { traces, logs, metrics } = config.retention;
+    let Retention { traces, logs, metrics, graph } = config.retention;
     let Query { timeout, memory_bytes_max, rows_max } = config.query;
     store::Config {
         database: storage.database.clone(),
@@ -290,7 +292,7 @@ pub(crate) fn store_config(config: &Config) -> store::Config {
         },
         insert_timeout: storage.insert_timeout,
         ca_file: storage.ca_file.clone(),
-        retention: store::Retention { traces, logs, metrics },
+        retention: store::Retention { traces, logs, metrics, graph },
         query: store::QueryLimits { timeout, memory_bytes_max, rows_max },
     }
 }
@@ -520,6 +522,7 @@ fn resolve(written: Written) -> Result<Config, ConfigError> {
             traces: w.duration("retention.traces")?,
             logs: w.duration("retention.logs")?,
             metrics: w.duration("retention.metrics")?,
+            graph: w.duration("retention.graph")?,
         },
         query: Query {
             timeout: w.duration("query.timeout")?,

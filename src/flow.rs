@@ -4,6 +4,8 @@
 //!
 //! ```text
 //! doors (receive) → intake → journal → lanes → delivery → store ⇒ ClickHouse → questions → view → serve
+//!                                                                   ⇅
+//!                                                                 roller (the service graph)
 //! ```
 
 use std::net::SocketAddr;
@@ -28,10 +30,11 @@ use crate::deliver::{DELIVERY_SEQUENCE, Delivery, Progress, StoreState};
 use crate::intake::Door;
 use crate::lanes::{Bounds, Lanes, Message, Payload, Start, tell};
 use crate::listen::{self, Port};
+use crate::roll::Roller;
 use crate::status::{Acceptance, Health};
 use crate::vitals::Vitals;
 use crate::waterline::Waterline;
-use crate::{clock, descriptors, recover, storage};
+use crate::{clock, descriptors, recover, roll_metrics, storage};
 
 /// Open requests may end within this time after the signal.
 const GRACE: Duration = Duration::from_secs(2);
@@ -130,6 +133,15 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         Lanes::new(journal.clone(), Arc::clone(&waterline), to_delivery, budget.clone(), bounds(&config), start);
     let lanes = std::thread::Builder::new().name("lanes".into()).spawn(move || lanes.run(&lanes_messages))?;
 
+    // The roller: stored spans to the service graph. Nothing waits for it but a flush.
+    let (roller, catch_up) = Roller::new(
+        store.clone(),
+        roll_owner(recovery.hash_key),
+        config.storage.url.is_none(),
+        roll_metrics::Metrics::register(&mut registry),
+    );
+    let rolling = tokio::spawn(roller.run(place.schema()));
+
     // What is stored frees the journal; counters and ledger are written every second.
     let releasing = tokio::spawn(release(journal.clone(), waterline.follow()));
     let writing = tokio::spawn(keep_books(journal.clone(), Arc::clone(&books), budget.clone()));
@@ -154,6 +166,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         store_state: store_state.subscribe(),
         store: store.clone(),
         lanes: to_lanes.clone(),
+        catch_up,
         acceptance: Arc::clone(&acceptance),
         addresses: OnceLock::new(),
         tls: config.tls.is_some(),
@@ -176,7 +189,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         () = signals.first() => {}
     }
 
-    // The reverse: doors, books, lanes, delivery, journal, store.
+    // The reverse: doors, books, lanes, delivery, roller, journal, store.
     info!("stopping: no new requests; what was accepted is being stored");
     acceptance.serve(false);
     tokio::spawn(async move { signals.again_ends_at_once().await });
@@ -196,6 +209,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         );
         delivered.abort();
     }
+    // What it leaves undone is done again after the next start.
+    rolling.abort();
     releasing.abort();
     journal.release(waterline.level());
     journal.set_totals(books.totals());
@@ -283,6 +298,12 @@ fn bounds(config: &Config) -> Bounds {
         linger: ingest.linger,
         linger_cold: ingest.linger_cold,
     }
+}
+
+// Known to other collectors of the same database: the directory, but not its secret.
+fn roll_owner(hash_key: u64) -> u64 {
+    use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+    BuildHasherDefault::<DefaultHasher>::default().hash_one((hash_key, "roller"))
 }
 
 fn report_recovery(recovery: &journal::Recovery, parcels: usize) {

@@ -138,6 +138,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("retention.logs", "30d", Form::Duration, "How long log records are kept."),
     key("retention.metrics", "30d", Form::Duration, "How long metric points are kept."),
+    key("retention.graph", "30d", Form::Duration, "How long minutes of the service graph are kept."),
     key("query.timeout", "30s", Form::Duration, "Longest run of one query."),
     key("query.memory_max", "1GiB", Form::Bytes, "Memory of one query."),
     key("query.rows_max", "200000000", Form::Number, "Rows that one query may read."),

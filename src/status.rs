@@ -17,6 +17,7 @@ use crate::books::{Books, Count};
 use crate::clock;
 use crate::deliver::StoreState;
 use crate::lanes::{Message, Payload, tell};
+use crate::roll::CatchUp;
 use crate::waterline::Waterline;
 
 /// Data that waits longer than this for an insert counts as a slow store.
@@ -78,6 +79,8 @@ pub(crate) struct Health {
     pub(crate) store_state: watch::Receiver<StoreState>,
     pub(crate) store: Store,
     pub(crate) lanes: Sender<Message>,
+    /// The roller, to be hurried.
+    pub(crate) catch_up: CatchUp,
     /// Whether requests are taken.
     pub(crate) acceptance: Arc<Acceptance>,
     /// Where the ports ended up.
@@ -138,7 +141,7 @@ impl Status for Health {
             loop {
                 tell(&self.lanes, Message::Cut);
                 if self.waterline.reach(last, CUT_EVERY.min(timeout)).await {
-                    return Ok(());
+                    break;
                 }
                 if began.elapsed() >= timeout {
                     return Err(Error::new(
@@ -147,6 +150,19 @@ impl Status for Health {
                     ));
                 }
             }
+            while !matches!(
+                tokio::time::timeout(timeout.saturating_sub(began.elapsed()), self.catch_up.wait()).await,
+                Ok(true)
+            ) {
+                if began.elapsed() >= timeout {
+                    return Err(Error::new(
+                        Code::DeadlineExceeded,
+                        "everything is stored, but not everything was rolled up into the service graph in time",
+                    ));
+                }
+                tokio::time::sleep(CUT_EVERY).await;
+            }
+            Ok(())
         })
     }
 }

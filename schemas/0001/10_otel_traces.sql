@@ -59,6 +59,8 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces
     `DbSystem` LowCardinality(String) CODEC(ZSTD(1)),
     `Peer` LowCardinality(String) CODEC(ZSTD(1)),
     `MessagingDestination` LowCardinality(String) CODEC(ZSTD(1)),
+    `DbNamespace` LowCardinality(String) CODEC(ZSTD(1)),
+    `MessagingSystem` LowCardinality(String) CODEC(ZSTD(1)),
     `ServiceVersion` LowCardinality(String) CODEC(ZSTD(1)),
     `ServiceInstance` LowCardinality(String) CODEC(ZSTD(1)),
     `LocalEndpoint` String CODEC(ZSTD(1)),

@@ -65,10 +65,15 @@ pub struct Spans {
     pub http_status: Vec<u16>,
     /// `db.system.name` (or the older `db.system`), or empty.
     pub db_system: DictColumn,
-    /// The peer by its best name: `peer.service`, else the server's address, or empty.
+    /// `db.namespace` (or the older `db.name`), or empty.
+    pub db_namespace: DictColumn,
+    /// The peer by its best name: `peer.service`, else the server's address (not on a server, whose own
+    /// it is), or empty.
     pub peer: DictColumn,
     /// `messaging.destination.name`, or empty.
     pub messaging_destination: DictColumn,
+    /// `messaging.system`, or empty.
+    pub messaging_system: DictColumn,
     /// Zipkin's local endpoint as sent (JSON), or empty.
     pub local_endpoint: StrColumn,
     /// Zipkin's remote endpoint as sent (JSON), or empty.
@@ -174,6 +179,8 @@ columns! {
         "DbSystem", "LowCardinality(String)", "ZSTD(1)", "db.system.name" => Dict(&s.db_system);
         "Peer", "LowCardinality(String)", "ZSTD(1)", "best name of the other side" => Dict(&s.peer);
         "MessagingDestination", "LowCardinality(String)", "ZSTD(1)", "messaging.destination.name" => Dict(&s.messaging_destination);
+        "DbNamespace", "LowCardinality(String)", "ZSTD(1)", "db.namespace or db.name" => Dict(&s.db_namespace);
+        "MessagingSystem", "LowCardinality(String)", "ZSTD(1)", "messaging.system" => Dict(&s.messaging_system);
         "ServiceVersion", "LowCardinality(String)", "ZSTD(1)", "service.version" => DictVia(&s.resource, &c.resources.service_version);
         "ServiceInstance", "LowCardinality(String)", "ZSTD(1)", "service.instance.id, or the pod, host or container that stands for it" => DictVia(&s.resource, &c.resources.service_instance);
         "LocalEndpoint", "String", "ZSTD(1)", "Zipkin's local endpoint as sent" => Str(&s.local_endpoint);
@@ -242,8 +249,10 @@ impl Spans {
         self.http_route.reserve(rows);
         self.http_status.reserve(rows);
         self.db_system.reserve(rows);
+        self.db_namespace.reserve(rows);
         self.peer.reserve(rows);
         self.messaging_destination.reserve(rows);
+        self.messaging_system.reserve(rows);
         self.local_endpoint.reserve(rows, 0);
         self.remote_endpoint.reserve(rows, 0);
         self.original_fields.reserve(rows, 0);
@@ -300,8 +309,10 @@ impl Spans {
             self.http_route.len(),
             self.http_status.len(),
             self.db_system.len(),
+            self.db_namespace.len(),
             self.peer.len(),
             self.messaging_destination.len(),
+            self.messaging_system.len(),
             self.local_endpoint.len(),
             self.remote_endpoint.len(),
             self.original_fields.len(),
@@ -341,8 +352,10 @@ impl Spans {
             http_route,
             http_status,
             db_system,
+            db_namespace,
             peer,
             messaging_destination,
+            messaging_system,
             local_endpoint,
             remote_endpoint,
             original_fields,
@@ -374,8 +387,10 @@ impl Spans {
             + http_route.heap_bytes()
             + held(http_status)
             + db_system.heap_bytes()
+            + db_namespace.heap_bytes()
             + peer.heap_bytes()
             + messaging_destination.heap_bytes()
+            + messaging_system.heap_bytes()
             + local_endpoint.heap_bytes()
             + remote_endpoint.heap_bytes()
             + original_fields.heap_bytes()

@@ -9,6 +9,8 @@ use axum::response::Response;
 use http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
+use view::edge::Edge;
+use view::graph::{GraphAnswer, GraphQuestion, NodeGraphAnswer};
 use view::ledger::{LedgerAnswer, LedgerQuestion};
 use view::logs::{HistogramAnswer, LogsAnswer, LogsQuestion};
 use view::query;
@@ -79,13 +81,32 @@ pub(crate) async fn operations(
     ("min_duration" = Option<String>, Query, description = "Shortest duration of the trace, such as 250ms or 1.5s"),
     ("max_duration" = Option<String>, Query, description = "Longest duration of the trace"),
     ("attr" = Option<Vec<String>>, Query, description = "key=value of a span or resource attribute; may be repeated"),
+    ("edge_source" = Option<String>, Query, description = "With `edge_target`: only traces that draw this edge of the service graph in the range's minutes; a node's id, or a service's name"),
+    ("edge_target" = Option<String>, Query, description = "The other end of the edge"),
     ("limit" = Option<u32>, Query, description = "Traces per page; 20 when absent"),
     ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
     responses((status = 200, description = "The traces, newest first", body = TracesAnswer),
         (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn traces(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
-    let known = ["from", "to", "service", "operation", "status", "min_duration", "max_duration", "limit", "cursor"];
+    let known = [
+        "from",
+        "to",
+        "service",
+        "operation",
+        "status",
+        "min_duration",
+        "max_duration",
+        "edge_source",
+        "edge_target",
+        "limit",
+        "cursor",
+    ];
     let params = Params::read(&uri, &known, &["attr"])?;
+    let edge = match (params.text("edge_source"), params.text("edge_target")) {
+        (None, None) => None,
+        (Some(source), Some(target)) => Some(Edge::new(source, target)),
+        _ => return Err(Error::invalid("`edge_source` and `edge_target` come together").into()),
+    };
     let (error, ok) = match params.text("status") {
         None => (false, false),
         Some("error") => (true, false),
@@ -105,6 +126,7 @@ pub(crate) async fn traces(State(app): State<Arc<App>>, Extension(caller): Exten
             min_duration_ns: params.duration_ns("min_duration")?,
             max_duration_ns: params.duration_ns("max_duration")?,
         },
+        edge,
         limit: params.count("limit")?,
         cursor: params.owned("cursor"),
     };
@@ -215,6 +237,45 @@ pub(crate) async fn histogram(State(app): State<Arc<App>>, Extension(caller): Ex
     let step_ns = if params.text("step") == Some("auto") { None } else { params.duration_ns("step")? };
     let (range, matching) = (params.range()?, log_match(&params)?);
     Ok(json(&app.view.histogram(&caller.tenant, range, &matching, step_ns, app.status.now_ns()).await?))
+}
+
+/// The service graph, or with `format=nodegraph` the frames of Grafana's node graph panel.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum OneGraph {
+    /// Plain.
+    #[schema(title = "graph")]
+    Graph(GraphAnswer),
+    /// `format=nodegraph`.
+    #[schema(title = "nodegraph")]
+    NodeGraph(NodeGraphAnswer),
+}
+
+/// Who calls whom in a range: the service graph, with counts, latencies, and a place for every node. It is
+/// made of whole minutes; the answer says to which the range was rounded. A service without calls in the
+/// range, or unknown, gives an empty graph.
+#[utoipa::path(get, path = "/api/v1/graph", tag = "graph", params(
+    ("from" = Option<String>, Query, description = "Start of the range, rounded down to a minute"),
+    ("to" = Option<String>, Query, description = "End of the range, rounded up to a minute"),
+    ("service" = Option<String>, Query, description = "Only what lies around this service (its name), or node (its id)"),
+    ("hops" = Option<u32>, Query, description = "With `service`: within so many calls, in either direction; 1 when absent"),
+    ("format" = Option<String>, Query, description = "nodegraph: the frames of Grafana's node graph panel")),
+    responses((status = 200, description = "Nodes and edges (with format=nodegraph as frames)", body = OneGraph),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
+pub(crate) async fn graph(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &["from", "to", "service", "hops", "format"], &[])?;
+    let is_panel = match params.text("format") {
+        None | Some("json") => false,
+        Some("nodegraph") => true,
+        Some(other) => return Err(wrong("format", other, "nodegraph or absent")),
+    };
+    let (service, hops) = (params.owned("service"), params.count("hops")?);
+    if hops.is_some() && service.is_none() {
+        return Err(Error::invalid("`hops` counts from a `service`").into());
+    }
+    let question = GraphQuestion { range: params.range()?, service, hops };
+    let answer = app.view.graph(&caller.tenant, question, app.status.now_ns()).await?;
+    json_aside(if is_panel { OneGraph::NodeGraph(answer.node_graph()) } else { OneGraph::Graph(answer) }).await
 }
 
 /// The loss ledger: what was refused, cut, repeated or set aside, newest first.

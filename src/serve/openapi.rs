@@ -22,6 +22,7 @@ use crate::{answer, ask, process};
         ask::trace,
         ask::logs,
         ask::histogram,
+        ask::graph,
         ask::ledger,
         process::ingest,
         process::flush,

@@ -24,7 +24,7 @@ const FLUSH_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 /// Answer of a flush.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FlushAnswer {
-    /// True: everything accepted before the call is stored.
+    /// True: everything accepted before the call is stored and rolled up.
     flushed: bool,
     /// How long it took.
     took_ms: u64,
@@ -49,10 +49,10 @@ pub(crate) async fn ingest(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
     Ok(json(&app.status.ingest()))
 }
 
-/// Waits until everything accepted before the call is stored.
+/// Waits until everything accepted before the call is stored and rolled up into the service graph.
 #[utoipa::path(post, path = "/api/v1/flush", tag = "ingest",
     params(("timeout" = Option<String>, Query, description = "Longest wait, such as 30s; 60s when absent")),
-    responses((status = 200, description = "Everything is stored", body = FlushAnswer),
+    responses((status = 200, description = "Everything is stored and rolled up", body = FlushAnswer),
         (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn flush(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Failure> {
     let params = Params::read(&uri, &["timeout"], &[])?;

@@ -53,6 +53,7 @@ routes! {
         get "/api/v1/traces/{trace_id}" => ask::trace;
         get "/api/v1/logs" => ask::logs;
         get "/api/v1/logs/histogram" => ask::histogram;
+        get "/api/v1/graph" => ask::graph;
         get "/api/v1/ledger" => ask::ledger;
     }
     readers(guard::reader) {

@@ -17,7 +17,7 @@ pub trait Status: Send + Sync + 'static {
     /// Whether new data is accepted.
     fn readiness(&self) -> Readiness;
 
-    /// Ends when everything accepted before the call is stored, or with `deadline_exceeded` after
+    /// Ends when everything accepted before the call is stored and rolled up, or with `deadline_exceeded` after
     /// `timeout`, or `unavailable` when it cannot be.
     fn flush(&self, timeout: Duration) -> Flushing<'_>;
 }

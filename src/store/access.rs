@@ -309,6 +309,10 @@ impl Store {
         answer(query.fetch_all()).await
     }
 
+    pub(crate) fn roll_client(&self) -> Result<Client, LookupError> {
+        Ok(self.0.connections.clients()?.roll)
+    }
+
     fn own(&self) -> Result<Client, LookupError> {
         Ok(self.0.connections.clients()?.own)
     }

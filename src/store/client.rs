@@ -46,6 +46,8 @@ pub(crate) struct Clients {
     pub(crate) insert: Client,
     /// Whether inserts are to be packed.
     pub(crate) packs: bool,
+    /// For the roller; unbounded, it sets its own bounds.
+    pub(crate) roll: Client,
     /// For questions: read only, bounded, cancelled when the asker goes away.
     pub(crate) read: Client,
 }
@@ -84,10 +86,11 @@ impl Clients {
             Compression::None => false,
             Compression::Lz4 => true,
         };
-        let read = if packs { clickhouse::Compression::Lz4 } else { clickhouse::Compression::None };
-        let read = limited(base.clone().with_compression(read), &config.query).with_database(&config.database);
+        let packed = if packs { clickhouse::Compression::Lz4 } else { clickhouse::Compression::None };
+        let roll = base.clone().with_compression(packed);
+        let read = limited(roll.clone(), &config.query).with_database(&config.database);
         let insert = if packs { base.clone().with_setting("decompress", "1") } else { base.clone() };
-        Ok(Clients { own: base, insert, packs, read })
+        Ok(Clients { own: base, insert, packs, roll, read })
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Retention {
     pub logs: Duration,
     /// Metric points.
     pub metrics: Duration,
+    /// Minutes of the service graph.
+    pub graph: Duration,
 }
 
 /// Bounds of one query.
@@ -74,7 +76,7 @@ impl Default for Config {
             compression: Compression::Auto,
             insert_timeout: Duration::from_secs(60),
             ca_file: None,
-            retention: Retention { traces: month, logs: month, metrics: month },
+            retention: Retention { traces: month, logs: month, metrics: month, graph: month },
             query: QueryLimits { timeout: Duration::from_secs(30), memory_bytes_max: 1 << 30, rows_max: 200_000_000 },
         }
     }

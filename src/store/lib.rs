@@ -21,6 +21,7 @@ mod pack;
 pub mod questions;
 #[cfg(test)]
 mod reference;
+pub mod rollup;
 #[cfg(test)]
 mod sample;
 mod schema;

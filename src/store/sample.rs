@@ -192,6 +192,8 @@ fn span(batch: &mut Batch, chance: &mut Chance) {
     chance.dict(&mut spans.db_system, "db");
     chance.dict(&mut spans.peer, "peer");
     chance.dict(&mut spans.messaging_destination, "topic");
+    chance.dict(&mut spans.db_namespace, "orders");
+    chance.dict(&mut spans.messaging_system, "kafka");
     chance.text(&mut spans.local_endpoint, "local");
     chance.text(&mut spans.remote_endpoint, "remote");
     chance.text(&mut spans.original_fields, "original");

@@ -30,6 +30,15 @@ const STATEMENTS: &[(Option<Table>, &str)] = &[
     (Some(Table::Ledger), include_str!("../../schemas/0001/30_loss_ledger.sql")),
     (Some(Table::DeadLetters), include_str!("../../schemas/0001/31_dead_letters.sql")),
 ];
+/// What is derived from the tables above, each with its name, in order. Their columns are described by
+/// `rollup`, which alone reads and writes them.
+const DERIVED: &[(&str, &str)] = &[
+    ("graph_minutes", include_str!("../../schemas/0001/40_graph_minutes.sql")),
+    ("graph_edges", include_str!("../../schemas/0001/41_graph_edges.sql")),
+    ("graph_nodes", include_str!("../../schemas/0001/42_graph_nodes.sql")),
+    ("graph_progress", include_str!("../../schemas/0001/43_graph_progress.sql")),
+    ("graph_lease", include_str!("../../schemas/0001/44_graph_lease.sql")),
+];
 const DATABASE: &str = include_str!("../../schemas/0001/00_database.sql");
 
 /// What an insert into a table is worth.
@@ -141,6 +150,9 @@ impl Application<'_> {
                 self.execute(&format!("making table {name}"), &statement).await?;
             }
         }
+        for (name, statement) in DERIVED.iter().filter(|(name, _)| tables.iter().all(|row| row.name != *name)) {
+            self.execute(&format!("making table {name}"), statement).await?;
+        }
         tables = self.tables().await?;
         let columns = self.columns().await?;
         let mut entries = Vec::new();
@@ -150,6 +162,11 @@ impl Application<'_> {
                 Some(present) => entries.push(self.join(table, present, &columns, &server).await?),
                 None => return Err(Step::race(format!("table {} has gone", table.def().name))),
             }
+        }
+        if let Some(minutes) = tables.iter().find(|row| row.name == "graph_minutes") {
+            let kept = self.config.retention.graph.as_secs().min(TTL_SECONDS_MAX);
+            let wanted = (kept > 0).then(|| expiry("greatest(Minute, RolledAt)", kept));
+            self.follow_retention("graph_minutes", minutes, wanted).await?;
         }
         self.note_version().await?;
         Ok(entries)
@@ -176,7 +193,7 @@ impl Application<'_> {
                 "another program made this table: adding the missing columns"
             );
             if self
-                .change(table, &additions(&missing))
+                .change(def.name, &additions(&missing))
                 .await?
                 .is_err_and(|reason| note(&mut weak, table, "columns cannot be added", &reason))
             {
@@ -189,7 +206,7 @@ impl Application<'_> {
         check_types(table, &found)?;
         let settings = missing_settings(present);
         if !settings.is_empty()
-            && let Err(reason) = self.change(table, &format!("MODIFY SETTING {}", settings.join(", "))).await?
+            && let Err(reason) = self.change(def.name, &format!("MODIFY SETTING {}", settings.join(", "))).await?
         {
             note(&mut weak, table, "its settings cannot be changed", &reason);
         }
@@ -214,6 +231,10 @@ impl Application<'_> {
     async fn set_retention(&self, table: Table, present: &TableRow, columns: &[&ColumnRow]) -> Result<(), Step> {
         let has_receipt = columns.iter().any(|row| row.name == "ReceivedAt");
         let wanted = ttl(table, &self.config.retention, has_receipt);
+        self.follow_retention(table.def().name, present, wanted).await
+    }
+
+    async fn follow_retention(&self, table: &str, present: &TableRow, wanted: Option<String>) -> Result<(), Step> {
         let found = present_ttl(&present.engine_full);
         if !present.engine.ends_with("MergeTree") || wanted.as_deref() == found {
             return Ok(());
@@ -221,16 +242,16 @@ impl Application<'_> {
         let change = wanted.as_ref().map_or_else(|| "REMOVE TTL".to_owned(), |ttl| format!("MODIFY TTL {ttl}"));
         match self.change(table, &change).await? {
             // A table just made has none yet: nothing changed for anybody.
-            Ok(()) if found.is_none() => debug!(table = table.def().name, change, "the retention was set"),
-            Ok(()) => info!(table = table.def().name, change, "the retention was changed"),
-            Err(reason) => warn!(table = table.def().name, %reason, "the retention cannot be changed"),
+            Ok(()) if found.is_none() => debug!(table, change, "the retention was set"),
+            Ok(()) => info!(table, change, "the retention was changed"),
+            Err(reason) => warn!(table, %reason, "the retention cannot be changed"),
         }
         // Parts remember when they expire; have them look again, without being rewritten.
         if found.is_some()
             && wanted.is_some()
             && let Err(reason) = self.change(table, "MATERIALIZE TTL").await?
         {
-            warn!(table = table.def().name, %reason, "stored parts keep their old retention");
+            warn!(table, %reason, "stored parts keep their old retention");
         }
         Ok(())
     }
@@ -279,8 +300,7 @@ impl Application<'_> {
     }
 
     // Alters a table; the inner error is a refusal.
-    async fn change(&self, table: Table, change: &str) -> Result<Result<(), String>, Step> {
-        let name = table.def().name;
+    async fn change(&self, name: &str, change: &str) -> Result<Result<(), String>, Step> {
         let sql = format!("ALTER TABLE {}.{name} {change}", quoted(&self.config.database));
         let query = self
             .client
@@ -406,7 +426,11 @@ fn ttl(table: Table, retention: &crate::config::Retention, has_receipt: bool) ->
     let seconds = seconds.min(TTL_SECONDS_MAX);
     let time = time_column(table);
     let later = if has_receipt { format!("greatest({time}, ReceivedAt)") } else { time.to_owned() };
-    (seconds > 0).then(|| format!("toDateTime({later}) + toIntervalSecond({seconds})"))
+    (seconds > 0).then(|| expiry(&later, seconds))
+}
+
+fn expiry(later: &str, seconds: u64) -> String {
+    format!("toDateTime({later}) + toIntervalSecond({seconds})")
 }
 
 fn present_ttl(engine_full: &str) -> Option<&str> {
@@ -437,7 +461,7 @@ mod tests {
     #[test]
     fn retention_of_tables() {
         let days = |days: u64| Duration::from_secs(days * 86_400);
-        let retention = crate::config::Retention { traces: days(1), logs: days(0), metrics: days(2) };
+        let retention = crate::config::Retention { traces: days(1), logs: days(0), metrics: days(2), graph: days(0) };
         assert_eq!(
             ttl(Table::Traces, &retention, true).as_deref(),
             Some("toDateTime(greatest(Timestamp, ReceivedAt)) + toIntervalSecond(86400)")

@@ -9,8 +9,11 @@
 mod attributes;
 mod critical;
 mod cursor;
+pub mod edge;
 mod error;
+pub mod graph;
 pub mod ingest;
+pub mod layout;
 pub mod ledger;
 pub mod logs;
 pub mod problems;
@@ -37,6 +40,7 @@ pub use time::{TimePoint, TimeRange, parse_duration_ns};
 pub struct View {
     store: Store,
     names: Arc<services::Names>,
+    graphs: Arc<graph::Graphs>,
     limits: Limits,
 }
 
@@ -67,7 +71,7 @@ impl View {
 
     /// A view of `store`.
     pub fn with_limits(store: Store, limits: Limits) -> View {
-        View { store, names: Arc::new(services::Names::new()), limits }
+        View { store, names: Arc::new(services::Names::new()), graphs: Arc::new(graph::Graphs::new()), limits }
     }
 
     /// Forgets cached names, so that the next answer shows what has just been stored.

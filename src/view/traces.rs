@@ -9,6 +9,8 @@ use store::questions::traces::{PageEnd, Summary, TraceSearch, search};
 use store::questions::{Ask, SpanMatch, TraceMatch, Window, trace};
 use utoipa::ToSchema;
 
+use crate::edge::{Edge, traces_of};
+use crate::graph;
 use crate::shared::{Ns, shown_trace_id};
 use crate::time::TimeRange;
 use crate::{View, ViewError, ask, cursor};
@@ -27,6 +29,8 @@ pub struct TracesQuestion {
     pub span: SpanMatch,
     /// Conditions on the trace.
     pub whole: TraceMatch,
+    /// Only traces that draw this edge of the service graph in the range.
+    pub edge: Option<Edge>,
     /// Traces wanted.
     pub limit: Option<usize>,
     /// Where the previous page ended.
@@ -85,16 +89,29 @@ impl View {
         }
         let after = question.cursor.as_deref().map(cursor::to_traces).transpose()?;
         let snapshot_ns = after.as_ref().map_or(now_ns, |end| end.snapshot_ns);
+        let mut span = question.span;
+        let mut window = question.range.window(now_ns)?;
+        if let Some(edge) = &question.edge {
+            let Some(service) = edge.service() else { return Ok(TracesAnswer::default()) };
+            window = graph::outward(window);
+            // `unknown_service` is what the graph calls a span without a service name.
+            if span.service.is_none() && service != "unknown_service" {
+                span.service = Some(service.to_owned());
+            }
+        }
         let asked = TraceSearch {
-            window: question.range.window(now_ns)?,
-            span: question.span,
+            window,
+            span,
             whole: question.whole,
             limit: self.limit(question.limit, LIMIT_DEFAULT)?,
             after,
         };
         let client = self.store.client()?;
         let ask = ask(&client, tenant);
-        let page = search(&ask, &asked).await?;
+        let page = match &question.edge {
+            None => search(&ask, &asked).await?,
+            Some(edge) => traces_of(&ask, &asked, edge).await?,
+        };
         let logs = log_counts(&ask, &page.traces).await?;
         let mut traces: Vec<TraceSummary> =
             page.traces.into_iter().zip(logs).map(|(summary, logs)| told(summary, logs)).collect();

@@ -79,7 +79,8 @@ impl Rig {
             database: format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed)),
             ..store::Config::default()
         };
-        config.retention = Retention { traces: Duration::ZERO, logs: Duration::ZERO, metrics: Duration::ZERO };
+        config.retention =
+            Retention { traces: Duration::ZERO, logs: Duration::ZERO, metrics: Duration::ZERO, graph: Duration::ZERO };
         let (_, endpoint) = watch::channel(Some(engine().clone()));
         let store = Store::new(config, endpoint, &mut Registry::default()).unwrap();
         store.apply_schema().await.unwrap();

@@ -124,6 +124,8 @@ fn request(seed: u64) -> Batch {
         s.db_system.push(b"");
         s.peer.push(b"peer");
         s.messaging_destination.push(b"");
+        s.db_namespace.push(b"");
+        s.messaging_system.push(b"");
         s.local_endpoint.push(b"");
         s.remote_endpoint.push(b"");
         s.original_fields.push(b"");

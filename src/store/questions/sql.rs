@@ -285,7 +285,10 @@ WHERE Tenant = {tenant:String}
                 );
             }
             assert_eq!(
-                text.matches("FROM otel_").count() + text.matches("FROM loss_").count(),
+                ["FROM otel_", "FROM loss_", "FROM graph_"]
+                    .iter()
+                    .map(|from| text.matches(from).count())
+                    .sum::<usize>(),
                 text.matches("WHERE ").count(),
                 "{}",
                 path.display()

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::sql::{Conditions, Param, Sql};
 use super::{Ask, AskError, Window};
+use crate::rollup::SpanRow;
 
 /// More span ids than this are not sent with a query; the reader picks its rows instead.
 const IDS_MAX: usize = 2_000;
@@ -175,6 +176,23 @@ pub async fn skeleton(
 ) -> Result<(), AskError> {
     let sql = about(include_str!("trace_skeleton.sql"), ask, trace).set("limit", Param::U64(limit as u64));
     let mut rows = sql.query(ask).fetch::<SkeletonRow<'_>>()?;
+    while let Some(row) = rows.next().await? {
+        each(&row);
+    }
+    Ok(())
+}
+
+/// Hands the traces' spans as the service graph needs them to `each`; at most `limit`.
+pub async fn graph_spans(
+    ask: &Ask<'_>,
+    trace: &TraceAt,
+    limit: usize,
+    mut each: impl FnMut(&SpanRow<'_>),
+) -> Result<(), AskError> {
+    let sql = about(include_str!("trace_graph.sql"), ask, trace)
+        .set("shared", Param::U64(u64::from(model::mark::SHARED)))
+        .set("limit", Param::U64(limit as u64));
+    let mut rows = sql.query(ask).fetch::<SpanRow<'_>>()?;
     while let Some(row) = rows.next().await? {
         each(&row);
     }

@@ -111,6 +111,11 @@ impl Summary {
         (service, name)
     }
 
+    /// By what it stands in its page.
+    pub fn key_ns(&self) -> i64 {
+        self.key_ns
+    }
+
     /// Whether there is a root and every parent is there.
     pub fn complete(&self) -> bool {
         self.roots > 0 && self.parents_present

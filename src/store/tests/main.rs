@@ -6,6 +6,7 @@ mod attach;
 mod blocks;
 mod faults;
 mod questions_client;
+mod rollup;
 #[path = "../sample.rs"]
 #[allow(dead_code, unused_imports)] // Shared with the unit tests, which use other parts of it.
 mod sample;

@@ -26,6 +26,10 @@ const HTTP_STATUS: u16 = 0b110;
 const DB_SYSTEM: u16 = 0b1_1000;
 const DESTINATION: u16 = 0b110_0000;
 const PEER: u16 = 0b1111_1000_0000;
+// A server's own address is no peer; its caller is named by `peer.service` only.
+const CALLER: u16 = 0b1000_0000;
+const DB_NAMESPACE: u16 = 0b11 << 12;
+const MESSAGING_SYSTEM: u16 = 1 << 14;
 
 fn span_role(key: &[u8]) -> u8 {
     match key {
@@ -41,6 +45,9 @@ fn span_role(key: &[u8]) -> u8 {
         b"net.peer.name" => 9,
         b"network.peer.address" => 10,
         b"net.sock.peer.addr" => 11,
+        b"db.namespace" => 12,
+        b"db.name" => 13,
+        b"messaging.system" => 14,
         _ => NO_ROLE,
     }
 }
@@ -57,6 +64,8 @@ pub(super) struct Traces<'a> {
     db_systems: Memo<'a, 4>,
     destinations: Memo<'a, 4>,
     peers: Memo<'a, 16>,
+    db_namespaces: Memo<'a, 4>,
+    messaging_systems: Memo<'a, 4>,
     originals: Originals,
 }
 
@@ -98,6 +107,8 @@ impl<'a> Traces<'a> {
             db_systems: Memo::new(),
             destinations: Memo::new(),
             peers: Memo::new(),
+            db_namespaces: Memo::new(),
+            messaging_systems: Memo::new(),
             originals: Originals::default(),
         }
     }
@@ -233,7 +244,7 @@ impl<'a> Traces<'a> {
         rows.dropped_attributes.push(span.dropped_attributes.saturating_add(attributes.dropped));
         rows.dropped_events.push(span.dropped_events.saturating_add(span.events_over));
         rows.dropped_links.push(span.dropped_links.saturating_add(span.links_over));
-        self.promote();
+        self.promote(if span.kind == i32::from(model::kind::SERVER) { CALLER } else { PEER });
         self.place(home, &mut span);
         let is_unknown = !(0..=5).contains(&span.kind) | !(0..=2).contains(&span.status);
         if is_unknown || span.link_ids_malformed || malformed(span.parent_span_id, 8) {
@@ -246,12 +257,14 @@ impl<'a> Traces<'a> {
         Ok(())
     }
 
-    fn promote(&mut self) {
+    fn promote(&mut self, peer: u16) {
         let Traces { spans, attributes, .. } = self;
         Found::push(attributes.promoted(ROUTE), &mut spans.http_route, &mut self.routes);
         Found::push(attributes.promoted(DB_SYSTEM), &mut spans.db_system, &mut self.db_systems);
         Found::push(attributes.promoted(DESTINATION), &mut spans.messaging_destination, &mut self.destinations);
-        Found::push(attributes.promoted(PEER), &mut spans.peer, &mut self.peers);
+        Found::push(attributes.promoted(peer), &mut spans.peer, &mut self.peers);
+        Found::push(attributes.promoted(DB_NAMESPACE), &mut spans.db_namespace, &mut self.db_namespaces);
+        Found::push(attributes.promoted(MESSAGING_SYSTEM), &mut spans.messaging_system, &mut self.messaging_systems);
         spans.http_status.push(match attributes.promoted(HTTP_STATUS) {
             None => 0,
             Some(Found::Int(code)) => u16::try_from(code).unwrap_or(0),

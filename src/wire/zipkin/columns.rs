@@ -204,6 +204,8 @@ impl Columns {
         spans.http_status.push(std::str::from_utf8(http_status).ok().and_then(|text| text.parse().ok()).unwrap_or(0));
         spans.db_system.push(first(&["db.system.name", "db.system"]));
         spans.messaging_destination.push(first(&["messaging.destination.name", "messaging.destination"]));
+        spans.db_namespace.push(first(&["db.namespace", "db.name"]));
+        spans.messaging_system.push(first(&["messaging.system"]));
         let peer = peer(span);
         spans.peer.push(head(&peer, name_bytes_max).as_bytes());
     }
@@ -259,7 +261,10 @@ fn status<'s>(span: &'s ZipkinSpan<'_>) -> (u8, &'s str) {
 fn peer(span: &ZipkinSpan<'_>) -> String {
     let remote = span.remote.as_ref();
     let named = remote.map(|endpoint| &*endpoint.service_name).filter(|name| !name.is_empty());
-    let tagged = || ["peer.service", "server.address", "net.peer.name"].iter().find_map(|key| span.tag(key));
+    // A server's own address is no peer; its caller is named by `peer.service` only.
+    let keys = ["peer.service", "server.address", "net.peer.name"];
+    let keys = if span.kind == Some(Kind::Server) { &keys[..1] } else { &keys[..] };
+    let tagged = || keys.iter().find_map(|key| span.tag(key));
     if let Some(name) = named.or_else(tagged) {
         return name.to_owned();
     }

@@ -598,7 +598,7 @@ fn columns() {
     let body = br#"[
         {"traceId":"1","id":"1","timestamp":1699999999000000,"duration":5,"kind":"CLIENT","localEndpoint":{"serviceName":"A"},
          "remoteEndpoint":{"serviceName":"DB","ipv4":"1.2.3.4"},"annotations":[{"timestamp":1699999999000001,"value":"x"}],
-         "tags":{"http.route":"/a","http.status_code":"503","db.system":"mysql","error":"boom","messaging.destination.name":"q"}},
+         "tags":{"http.route":"/a","http.status_code":"503","db.system":"mysql","db.name":"d","error":"boom","messaging.destination.name":"q","messaging.system":"k"}},
         {"traceId":"1","id":"2","kind":"SERVER","localEndpoint":{"serviceName":"a"},"remoteEndpoint":{"ipv4":"1.2.3.4"},"tags":{"otel.status_code":"OK"}},
         {"traceId":"1","id":"3","timestamp":1,"kind":"CLIENT","remoteEndpoint":{"ipv4":"1.2.3.4"},"tags":{"otel.status_code":"ERROR","otel.status_description":"why"}},
         {"traceId":"1","id":"4","timestamp":1699999999000000,"tags":{"error":"","span.kind":"internal"}}
@@ -609,7 +609,7 @@ fn columns() {
     let rows: Vec<String> = (0..spans.len())
         .map(|row| {
             format!(
-                "{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{:x}",
+                "{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{:x}",
                 text(&batch.resources.service_name, spans.resource[row] as usize),
                 spans.kind[row],
                 spans.start[row] - RECEIVED_NS,
@@ -622,16 +622,18 @@ fn columns() {
                 text(&spans.db_system, row),
                 text(&spans.peer, row),
                 text(&spans.messaging_destination, row),
+                text(&spans.db_namespace, row),
+                text(&spans.messaging_system, row),
                 spans.marks[row],
             )
         })
         .collect();
     let base = mark::ZIPKIN | mark::ID64;
     let expected = [
-        format!("a|3|-1000000000|5000|0|2|boom|/a|503|mysql|db|q|{base:x}"),
-        format!("a|2|0|0|0|1|||0||||{:x}", base | mark::NO_TIME | mark::NO_DURATION),
-        format!("|3|0|0|1000|2|why||0||1.2.3.4||{:x}", base | mark::QUARANTINED | mark::NO_DURATION),
-        format!("|1|-1000000000|0|0|2|||0||||{:x}", base | mark::NO_DURATION),
+        format!("a|3|-1000000000|5000|0|2|boom|/a|503|mysql|db|q|d|k|{base:x}"),
+        format!("a|2|0|0|0|1|||0||||||{:x}", base | mark::NO_TIME | mark::NO_DURATION),
+        format!("|3|0|0|1000|2|why||0||1.2.3.4||||{:x}", base | mark::QUARANTINED | mark::NO_DURATION),
+        format!("|1|-1000000000|0|0|2|||0||||||{:x}", base | mark::NO_DURATION),
     ];
     assert_eq!(rows, expected);
     assert_eq!(batch.resources.len(), 2);

@@ -71,7 +71,8 @@ impl Engine {
 
 /// A configuration that keeps rows for ever: samples stand in the past, and so does their receipt.
 pub(crate) fn config(database: &str) -> Config {
-    let retention = Retention { traces: Duration::ZERO, logs: Duration::ZERO, metrics: Duration::ZERO };
+    let retention =
+        Retention { traces: Duration::ZERO, logs: Duration::ZERO, metrics: Duration::ZERO, graph: Duration::ZERO };
     Config { database: database.to_owned(), retention, ..Config::default() }
 }
 

@@ -613,6 +613,8 @@ fn promoted() {
             "db" => spans.db_system.get(0),
             "peer" => spans.peer.get(0),
             "destination" => spans.messaging_destination.get(0),
+            "namespace" => spans.db_namespace.get(0),
+            "system" => spans.messaging_system.get(0),
             "service" => resources.service_name.get(0),
             "version" => resources.service_version.get(0),
             _ => resources.service_instance.get(0),
@@ -631,6 +633,9 @@ fn promoted() {
     check(&[("db.system.name", s("")), ("db.system", s("old"))], "db", "old");
     check(&[("messaging.destination", s("q"))], "destination", "q");
     check(&[("messaging.destination.name", s("t")), ("messaging.destination", s("q"))], "destination", "t");
+    check(&[("db.name", s("old")), ("db.namespace", s("new"))], "namespace", "new");
+    check(&[("db.name", s("old"))], "namespace", "old");
+    check(&[("messaging.system", s("kafka"))], "system", "kafka");
     let peers = ["peer.service", "server.address", "net.peer.name", "network.peer.address", "net.sock.peer.addr"];
     for (rank, best) in peers.iter().enumerate() {
         let mut pairs: Vec<_> = peers[rank..].iter().map(|key| (*key, s(key))).collect();

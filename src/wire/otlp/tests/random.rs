@@ -37,7 +37,7 @@ const TEXTS: [&str; 14] = [
     "a longer text that does not fit into any small buffer: 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789",
     "'; DROP TABLE otel_traces; --",
 ];
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "",
     "service.name",
     "service.version",
@@ -50,6 +50,8 @@ const KEYS: [&str; 16] = [
     "peer.service",
     "server.address",
     "messaging.destination.name",
+    "messaging.system",
+    "db.namespace",
     "k",
     "k",
     "key.é",

@@ -1,0 +1,105 @@
+//! The service graph of a window of whole minutes, merged from the generations that the roller wrote.
+//! Merging in ClickHouse is exact: counts are multiples of 1/1024, latencies are histograms.
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::sql::{Param, Sql};
+use super::{Ask, AskError};
+
+/// A window of whole minutes, in seconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Minutes {
+    /// Start of the first minute.
+    pub from_s: i64,
+    /// End of the last one.
+    pub to_s: i64,
+}
+
+/// An edge, summed.
+#[derive(Clone, Debug, Row, Deserialize)]
+pub struct EdgeRow {
+    /// What calls.
+    pub source_kind: String,
+    /// Its name.
+    pub source: String,
+    /// What is called.
+    pub target_kind: String,
+    /// Its name.
+    pub target: String,
+    /// How.
+    pub connection_type: String,
+    /// Calls, weighted.
+    pub requests: f64,
+    /// Failed ones, weighted.
+    pub errors: f64,
+    /// Spans behind them.
+    pub spans: u64,
+    /// Durations: bucket indexes and weighted counts.
+    pub latency: (Vec<i16>, Vec<f64>),
+}
+
+/// A node, summed.
+#[derive(Clone, Debug, Row, Deserialize)]
+pub struct NodeRow {
+    /// What.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Work that entered it, weighted.
+    pub requests: f64,
+    /// Failed, weighted.
+    pub errors: f64,
+    /// Durations: bucket indexes and weighted counts.
+    pub latency: (Vec<i16>, Vec<f64>),
+    /// Reason codes and spans, of minutes before `young_s`.
+    pub old: (Vec<String>, Vec<u64>),
+    /// The same of minutes since.
+    pub new: (Vec<String>, Vec<u64>),
+}
+
+/// Which generations a window has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Row, Deserialize)]
+pub struct State {
+    /// Minutes, replaced generations included.
+    pub minutes: u64,
+    /// Of them and their generations.
+    pub digest: u64,
+    /// First minute that has one, seconds since the epoch.
+    pub first_s: i64,
+    /// Last minute that has one.
+    pub last_s: i64,
+    /// When the newest was made, nanoseconds since the epoch.
+    pub rolled_ns: i64,
+}
+
+#[derive(Row, Deserialize)]
+struct Waiting {
+    waiting: u64,
+}
+
+/// Which generations the window has.
+pub async fn state(ask: &Ask<'_>, minutes: Minutes) -> Result<State, AskError> {
+    Ok(sql(include_str!("graph_state.sql"), ask, minutes).query(ask).fetch_one().await?)
+}
+
+/// The edges, by source and target.
+pub async fn edges(ask: &Ask<'_>, minutes: Minutes) -> Result<Vec<EdgeRow>, AskError> {
+    Ok(sql(include_str!("graph_edges.sql"), ask, minutes).query(ask).fetch_all().await?)
+}
+
+/// The nodes, by kind and name.
+pub async fn nodes(ask: &Ask<'_>, minutes: Minutes, young_s: i64) -> Result<Vec<NodeRow>, AskError> {
+    let sql = sql(include_str!("graph_nodes.sql"), ask, minutes).set("young", Param::I64(young_s));
+    Ok(sql.query(ask).fetch_all().await?)
+}
+
+/// Whether stored spans wait for the roller for longer than usual.
+pub async fn is_behind(ask: &Ask<'_>) -> Result<bool, AskError> {
+    let found: Waiting = Sql::new(include_str!("bounds_graph.sql"), ask.tenant).query(ask).fetch_one().await?;
+    Ok(found.waiting > 0)
+}
+
+fn sql(template: &'static str, ask: &Ask<'_>, minutes: Minutes) -> Sql {
+    Sql::new(template, ask.tenant).set("from", Param::I64(minutes.from_s)).set("to", Param::I64(minutes.to_s))
+}

@@ -1,0 +1,18 @@
+-- The edges of a window of whole minutes, merged.
+SELECT
+    `Edges.SourceKind` AS source_kind,
+    `Edges.Source` AS source,
+    `Edges.TargetKind` AS target_kind,
+    `Edges.Target` AS target,
+    `Edges.ConnectionType` AS connection_type,
+    sum(`Edges.Calls`) AS requests,
+    sum(`Edges.Errors`) AS errors,
+    sum(`Edges.Spans`) AS spans,
+    sumMap(`Edges.Buckets`, `Edges.Counts`) AS latency
+FROM graph_minutes FINAL
+ARRAY JOIN Edges
+WHERE Tenant = {tenant:String}
+    AND Minute >= toDateTime({from:Int64})
+    AND Minute < toDateTime({to:Int64})
+GROUP BY source_kind, source, target_kind, target, connection_type
+ORDER BY source_kind, source, target_kind, target, connection_type

@@ -1,0 +1,11 @@
+-- Which generations a window has: the same state, the same graph.
+SELECT
+    count() AS minutes,
+    sum(cityHash64(Minute, Generation)) AS digest,
+    toInt64(toUnixTimestamp(min(Minute))) AS first_s,
+    toInt64(toUnixTimestamp(max(Minute))) AS last_s,
+    toUnixTimestamp64Nano(max(RolledAt)) AS rolled_ns
+FROM graph_minutes
+WHERE Tenant = {tenant:String}
+    AND Minute >= toDateTime({from:Int64})
+    AND Minute < toDateTime({to:Int64})
