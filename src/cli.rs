@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Sources};
+use crate::config_checks;
 use crate::flow;
 use crate::import::ImportArgs;
 
@@ -95,10 +96,17 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             args.arm_crash_point();
             let config = args.load()?;
             start_log(&config);
+            for name in &config.strange_variables {
+                tracing::warn!(name, "this environment variable is no key and changes nothing");
+            }
             flow::run(config)
         }
         Command::Validate(args) => {
-            args.load()?;
+            let config = args.load()?;
+            config_checks::try_files(&config)?;
+            for name in &config.strange_variables {
+                say(&format!("The environment variable {name} is no key and changes nothing."));
+            }
             say("The configuration is valid.");
             Ok(ExitCode::SUCCESS)
         }

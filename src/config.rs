@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::config_checks;
 use crate::keys::{Form, KEYS, environment_name};
 
 /// What the configuration resolves to.
@@ -43,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) log_json: bool,
     /// Own log: filter.
     pub(crate) log_level: String,
+    /// Variables of the environment that look like keys and are none.
+    pub(crate) strange_variables: Vec<String>,
     written: Written,
 }
 
@@ -244,13 +247,21 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, ConfigError> {
     if let Some(path) = &sources.file {
         written.read_file(path)?;
     }
+    let mut strange = Vec::new();
     for (name, value) in std::env::vars() {
-        written.read_environment(&name, &value)?;
+        if !written.read_environment(&name, &value)? && looks_like_key(&name) {
+            strange.push(name);
+        }
     }
     for (name, value) in &sources.set {
         written.set(name, value.clone(), "command line")?;
     }
-    resolve(written)
+    let config = Config { strange_variables: strange, ..resolve(written)? };
+    access_config(&config)?;
+    match config_checks::first_fault(&config) {
+        Some((key, reason)) => Err(config.written.bad(key, reason)),
+        None => Ok(config),
+    }
 }
 
 /// What the doors' keeper is told.
@@ -365,15 +376,14 @@ impl Written {
         Ok(())
     }
 
-    fn read_environment(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        if name == "HYPOCENTER_ENGINE_LIB" {
-            return self.set("storage.embedded.library", value.to_owned(), name);
-        }
-        // Other programs of the project (benches, fault tests) have variables of their own.
-        match KEYS.iter().find(|key| environment_name(key.name) == name) {
-            Some(key) => self.set(key.name, value.to_owned(), name),
-            None => Ok(()),
-        }
+    // Whether it is one of ours.
+    fn read_environment(&mut self, name: &str, value: &str) -> Result<bool, ConfigError> {
+        let key = match name {
+            "HYPOCENTER_ENGINE_LIB" => Some("storage.embedded.library"),
+            _ => KEYS.iter().map(|key| key.name).find(|key| environment_name(key) == name),
+        };
+        key.map_or(Ok(()), |key| self.set(key, value.to_owned(), name))?;
+        Ok(key.is_some())
     }
 
     fn set(&mut self, name: &str, value: String, source: &str) -> Result<(), ConfigError> {
@@ -535,6 +545,7 @@ fn resolve(written: Written) -> Result<Config, ConfigError> {
         tls,
         log_json: w.text("log.format") == "json",
         log_level: w.text("log.level").to_owned(),
+        strange_variables: Vec::new(),
         written,
     })
 }
@@ -594,6 +605,14 @@ fn resolve_ingest(w: &Written) -> Result<Ingest, ConfigError> {
     })
 }
 
+// Kubernetes tells every pod about a service called hypocenter by such variables too.
+fn looks_like_key(name: &str) -> bool {
+    let rest = name.strip_prefix("HYPOCENTER_").unwrap_or("");
+    let of_kubernetes = rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_");
+    let of_our_tests = rest == "DATA" || rest.starts_with("FAULT");
+    !rest.is_empty() && !of_kubernetes && !of_our_tests
+}
+
 fn flatten(prefix: &str, tree: &Value, out: &mut Vec<(String, String)>) {
     match tree {
         Value::Object(fields) => {
@@ -602,6 +621,7 @@ fn flatten(prefix: &str, tree: &Value, out: &mut Vec<(String, String)>) {
                 flatten(&path, value, out);
             }
         }
+        Value::Array(items) if prefix.is_empty() && !items.is_empty() => out.push(("-".to_owned(), String::new())),
         Value::Array(items) => {
             let joined: Vec<String> = items.iter().map(scalar).collect();
             out.push((prefix.to_owned(), joined.join(",")));
@@ -630,6 +650,9 @@ fn interpolate(value: &str) -> Result<String, String> {
         };
         out.push_str(&rest[..start]);
         let name = &after[..end];
+        if name.is_empty() {
+            return Err("has `${env:}` without a name".to_owned());
+        }
         out.push_str(
             &std::env::var(name).map_err(|_| format!("names the environment variable {name}, which is not set"))?,
         );
@@ -657,6 +680,12 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 }
 
 fn nearest(name: &str) -> String {
+    if name == "-" {
+        return "; the file is a list, and keys with values are wanted".to_owned();
+    }
+    if KEYS.iter().any(|key| key.name.starts_with(&format!("{name}."))) {
+        return "; it holds further keys and no value of its own".to_owned();
+    }
     let leaf = |text: &str| text.rsplit('.').next().unwrap_or(text).to_owned();
     let best = KEYS
         .iter()
@@ -823,6 +852,9 @@ mod tests {
         check("ports: [\n", &["not valid YAML"]);
         check("listen: ${env:HYPOCENTER_NO_SUCH_VARIABLE}\n", &["HYPOCENTER_NO_SUCH_VARIABLE", "not set"]);
         check("tls:\n  cert_file: a.pem\n", &["set together"]);
+        check("ports: 5\n", &["`ports`", "line 1", "further keys"]);
+        check("- a\n", &["is a list"]);
+        check("listen: a${env:}\n", &["without a name"]);
     }
 
     // Scenario: sizes and durations as people write them.

@@ -5,6 +5,7 @@ mod books;
 mod cli;
 mod clock;
 mod config;
+mod config_checks;
 mod connection;
 mod decode;
 mod deliver;

@@ -68,9 +68,10 @@ impl Oddity {
             Oddity::ClockSkew => {
                 ("clock_skew", "These spans begin before their parent in another service: clocks differ.")
             }
-            Oddity::TimeReplaced => {
-                ("time_replaced", "These spans came without a usable time and stand at their receive time.")
-            }
+            Oddity::TimeReplaced => (
+                "time_replaced",
+                "These spans stand at their receive time: their own is absent, out of range, or on one day too many for its sender.",
+            ),
             Oddity::EndBeforeStart => {
                 ("end_before_start", "These spans end before they begin; their duration is shown as 0.")
             }
