@@ -21,6 +21,7 @@ pub mod time;
 pub mod trace;
 pub mod traces;
 pub mod tree;
+pub mod zipkin;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use time::{TimePoint, TimeRange, parse_duration_ns};
 pub struct View {
     store: Store,
     names: Arc<services::Names>,
+    zipkin_services: Arc<zipkin::ServiceCounts>,
     limits: Limits,
 }
 
@@ -67,7 +69,7 @@ impl View {
 
     /// A view of `store`.
     pub fn with_limits(store: Store, limits: Limits) -> View {
-        View { store, names: Arc::new(services::Names::new()), limits }
+        View { store, names: Arc::new(services::Names::new()), zipkin_services: Arc::default(), limits }
     }
 
     /// Forgets cached names, so that the next answer shows what has just been stored.
