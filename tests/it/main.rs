@@ -13,3 +13,4 @@ mod program;
 mod remote;
 mod request;
 mod tidy;
+mod zipkin;

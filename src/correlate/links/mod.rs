@@ -119,14 +119,7 @@ impl Linker {
     }
 
     // `ancestor` is the nearest one that has a kind.
-    fn put_span(
-        &mut self,
-        spans: &[LinkSpan],
-        root: Option<usize>,
-        at: usize,
-        ancestor: Option<usize>,
-        is_leaf: bool,
-    ) {
+    fn put_span(&mut self, spans: &[LinkSpan], root: Option<usize>, at: usize, ancestor: Option<usize>, is_leaf: bool) {
         let span = &spans[at];
         let own = span.local.service;
         let kind = match span.kind {

@@ -75,7 +75,10 @@ impl Refusal {
 
     // As Zipkin's server says it.
     fn late() -> Refusal {
-        Refusal { retry_after_s: None, ..Refusal::busy("the answer took too long; narrow the time range or the filter") }
+        Refusal {
+            retry_after_s: None,
+            ..Refusal::busy("the answer took too long; narrow the time range or the filter")
+        }
     }
 }
 

@@ -124,11 +124,7 @@ impl ZipkinMatch {
 }
 
 /// Traces that may match, by their latest span that may, newest first.
-pub async fn candidates(
-    ask: &Ask<'_>,
-    matching: &ZipkinMatch,
-    slice: Slice<'_>,
-) -> Result<Vec<Candidate>, AskError> {
+pub async fn candidates(ask: &Ask<'_>, matching: &ZipkinMatch, slice: Slice<'_>) -> Result<Vec<Candidate>, AskError> {
     Ok(candidates_sql(ask.tenant, matching, slice).query(ask).fetch_all().await?)
 }
 
@@ -147,13 +143,11 @@ fn candidates_sql(tenant: &str, matching: &ZipkinMatch, slice: Slice<'_>) -> Sql
             .set("limit", Param::U64(slice.limit as u64))
     };
     match &ways {
-        Ways::All(any, each) => {
-            asked(include_str!("zipkin_candidates.sql")).fill("way", any).fill("each", each)
-        }
+        Ways::All(any, each) => asked(include_str!("zipkin_candidates.sql")).fill("way", any).fill("each", each),
         Ways::One(ways) => match &ways[..] {
-            [way, other, ..] => asked(include_str!("zipkin_candidates_either.sql"))
-                .fill("way", way)
-                .fill("other_way", other),
+            [way, other, ..] => {
+                asked(include_str!("zipkin_candidates_either.sql")).fill("way", way).fill("other_way", other)
+            }
             ways => {
                 let all = Conditions::new("p");
                 asked(include_str!("zipkin_candidates.sql")).fill("way", ways.first().unwrap_or(&all))
@@ -182,8 +176,8 @@ fn odd_sql(tenant: &str, matching: &ZipkinMatch, window: Window, limit: usize) -
 
 /// The stored ids of traces whose low 64 bits (16 hex digits) are among `suffixes`.
 pub async fn with_suffixes(ask: &Ask<'_>, suffixes: &[String]) -> Result<Vec<String>, AskError> {
-    let sql = Sql::new(include_str!("zipkin_suffixes.sql"), ask.tenant)
-        .set("suffixes", Param::Texts(suffixes.to_vec()));
+    let sql =
+        Sql::new(include_str!("zipkin_suffixes.sql"), ask.tenant).set("suffixes", Param::Texts(suffixes.to_vec()));
     let rows: Vec<IdRow> = sql.query(ask).fetch_all().await?;
     Ok(rows.into_iter().map(|row| row.trace_id).collect())
 }
@@ -264,7 +258,8 @@ mod tests {
     use crate::questions::sql::check_golden;
 
     fn drawn(name: &str, change: impl FnOnce(&mut ZipkinMatch)) {
-        let mut matching = ZipkinMatch { service: Some("front'; DROP TABLE otel_traces --".into()), ..ZipkinMatch::default() };
+        let mut matching =
+            ZipkinMatch { service: Some("front'; DROP TABLE otel_traces --".into()), ..ZipkinMatch::default() };
         change(&mut matching);
         let slice =
             Slice { window: Window { from_ns: 1_000, to_ns: 2_000 }, around_ns: 500, before: (1_900, "ab"), limit: 20 };
@@ -283,7 +278,12 @@ mod tests {
         drawn("zipkin_promoted", |matching| matching.terms = vec![("http.status_code".into(), "500".into())]);
         drawn("zipkin_remote", |matching| matching.remote_service = Some("db".into()));
         drawn("zipkin_broad", |matching| {
-            matching.terms = vec![("error".into(), String::new()), ("error".into(), "x".into()), ("otel.scope.name".into(), "y".into()), ("w".into(), String::new())];
+            matching.terms = vec![
+                ("error".into(), String::new()),
+                ("error".into(), "x".into()),
+                ("otel.scope.name".into(), "y".into()),
+                ("w".into(), String::new()),
+            ];
             matching.remote_service = Some("db".into());
             matching.span_name = Some("get /".into());
             (matching.min_duration_us, matching.max_duration_us) = (Some(1), Some(2));

@@ -27,12 +27,7 @@ impl View {
     ///
     /// # Errors
     /// Zipkin's texts when the window makes no sense.
-    pub async fn zipkin_links(
-        &self,
-        tenant: &str,
-        end_ts_ms: i64,
-        lookback_ms: i64,
-    ) -> Result<Vec<Link>, ViewError> {
+    pub async fn zipkin_links(&self, tenant: &str, end_ts_ms: i64, lookback_ms: i64) -> Result<Vec<Link>, ViewError> {
         for (name, value) in [("endTs", end_ts_ms), ("lookback", lookback_ms)] {
             if value <= 0 {
                 return Err(ViewError::Invalid(format!("{name} <= 0")));
@@ -46,10 +41,7 @@ impl View {
             return Ok(Vec::new());
         }
         let around = match rows > ALL_ROWS_MAX {
-            true => Window {
-                from_ns: asked.from_ns.saturating_sub(DAY_NS),
-                to_ns: asked.to_ns.saturating_add(DAY_NS),
-            },
+            true => Window { from_ns: asked.from_ns.saturating_sub(DAY_NS), to_ns: asked.to_ns.saturating_add(DAY_NS) },
             false => held,
         };
         let parts = zipkin::count(&ask, asked).await?.div_ceil(PART_SPANS).clamp(1, PARTS_MAX);
@@ -95,7 +87,8 @@ impl Gathered {
             true => (self.endpoint(row.local_endpoint), self.endpoint(row.remote_endpoint).service),
             false => {
                 let service = self.linker.name(&row.service.to_lowercase());
-                let peer = if row.peer.is_empty() { Name::default() } else { self.linker.name(&named(row.peer).service) };
+                let peer =
+                    if row.peer.is_empty() { Name::default() } else { self.linker.name(&named(row.peer).service) };
                 (Endpoint { service, ..Endpoint::default() }, peer)
             }
         };

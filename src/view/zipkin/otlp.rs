@@ -34,7 +34,11 @@ pub(super) fn translate(row: SpanRow) -> Span {
 /// The other side of a client or producer: the first attribute that says it.
 fn remote(row: &SpanRow) -> Option<Endpoint> {
     let text = |key: &str| {
-        row.attributes.iter().find(|(known, _)| known == key).map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+        row.attributes
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, text)| text.as_str())
+            .filter(|text| !text.is_empty())
     };
     let (key, value) = REMOTE_KEYS.iter().find_map(|key| Some((*key, text(key)?)))?;
     let mut endpoint = named(value);

@@ -45,8 +45,14 @@ impl View {
         let ask = ask(&client, tenant);
         let Some((rows, held)) = Bounds::Spans.held(&ask).await? else { return Ok(Vec::new()) };
         let limit = query.limit.min(self.limits.list_max);
-        let mut search =
-            Search { ask, query, limit, reader: Reader { strict, limits: self.limits }, seen: HashSet::new(), found: Vec::new() };
+        let mut search = Search {
+            ask,
+            query,
+            limit,
+            reader: Reader { strict, limits: self.limits },
+            seen: HashSet::new(),
+            found: Vec::new(),
+        };
         search.run(rows, held).await?;
         Ok(search.found.into_iter().map(|found| found.spans).collect())
     }
@@ -92,10 +98,8 @@ struct Found {
 impl Search<'_> {
     async fn run(&mut self, rows: u64, held: Window) -> Result<(), ViewError> {
         let asked = self.query.window();
-        let wide = Window {
-            from_ns: asked.from_ns.saturating_sub(AROUND_NS),
-            to_ns: asked.to_ns.saturating_add(AROUND_NS),
-        };
+        let wide =
+            Window { from_ns: asked.from_ns.saturating_sub(AROUND_NS), to_ns: asked.to_ns.saturating_add(AROUND_NS) };
         let wide = wide.within(Window::ALL);
         let matching = &self.query.matching;
         let first_ns = FIRST_SLICE_NS[usize::from(matching.looks_around())];
@@ -190,7 +194,8 @@ impl Reader {
         let ids = if self.strict { keys } else { zipkin::with_suffixes(ask, &keys).await? };
         let ranges = trace::ranges(ask, &ids).await?;
         for few in self.shares(&ids, &ranges) {
-            let ranges: Vec<TraceRange> = ranges.iter().filter(|range| few.contains(&range.trace_id)).cloned().collect();
+            let ranges: Vec<TraceRange> =
+                ranges.iter().filter(|range| few.contains(&range.trace_id)).cloned().collect();
             let limit = self.limits.trace_spans_max.max(READ_SPANS as usize * 2);
             let rows = zipkin::spans(ask, &few, &ranges, limit).await?;
             let mut traces: HashMap<String, Trace> = HashMap::new();
@@ -219,7 +224,8 @@ impl Reader {
         let mut spans = 0;
         for id in ids {
             let more = counts.get(id.as_str()).copied().unwrap_or(0);
-            let together = shares.last().and_then(|share| share.last()).is_some_and(|last| self.key(last) == self.key(id));
+            let together =
+                shares.last().and_then(|share| share.last()).is_some_and(|last| self.key(last) == self.key(id));
             let full = shares.last().is_none_or(|share| share.len() >= READ_TRACES || spans + more > READ_SPANS);
             if full && !together {
                 shares.push(Vec::new());

@@ -119,9 +119,10 @@ fn as_sent(row: SpanRow) -> Span {
         (_, true, false) => row.original_start_ns / 1000,
         _ => (row.start_ns / 1000).cast_unsigned(),
     };
-    let own_times = row.event_attributes.iter().map(|attributes| {
-        attributes.iter().find(|(key, _)| key == TIME_KEY).and_then(|(_, text)| text.parse().ok())
-    });
+    let own_times = row
+        .event_attributes
+        .iter()
+        .map(|attributes| attributes.iter().find(|(key, _)| key == TIME_KEY).and_then(|(_, text)| text.parse().ok()));
     let times = row.event_times_ns.iter().map(|ns| ns.div_euclid(1000));
     let annotations = times.zip(own_times.chain(std::iter::repeat(None))).zip(row.event_names.iter().cloned());
     Span {

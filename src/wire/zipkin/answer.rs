@@ -132,9 +132,7 @@ impl Collected {
 /// `/metrics`: counters by transport, as JSON.
 pub fn metrics(transports: &[(&str, Collected)]) -> String {
     let counters = transports.iter().flat_map(|(transport, collected)| {
-        collected
-            .counters()
-            .map(|(name, count)| format!(r#""counter.zipkin_collector.{name}.{transport}":{count}"#))
+        collected.counters().map(|(name, count)| format!(r#""counter.zipkin_collector.{name}.{transport}":{count}"#))
     });
     format!("{{{}}}", counters.collect::<Vec<_>>().join(","))
 }
@@ -166,10 +164,13 @@ mod tests {
         push_names(&mut out, ["a\"b", "ü"]);
         assert_eq!(String::from_utf8(out).unwrap(), r#"["a\"b","ü"]"#);
         let mut out = Vec::new();
-        push_links(&mut out, [
-            Link { parent: "a", child: "b", calls: 2, errors: 0 },
-            Link { parent: "b", child: "c\\", calls: 3, errors: 1 },
-        ]);
+        push_links(
+            &mut out,
+            [
+                Link { parent: "a", child: "b", calls: 2, errors: 0 },
+                Link { parent: "b", child: "c\\", calls: 3, errors: 1 },
+            ],
+        );
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"[{"parent":"a","child":"b","callCount":2},{"parent":"b","child":"c\\","callCount":3,"errorCount":1}]"#
