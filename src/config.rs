@@ -32,6 +32,10 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     /// Bounds of one query.
     pub(crate) query: Query,
+    /// Zipkin's read API.
+    pub(crate) zipkin: serve::ZipkinConfig,
+    /// Origins whose pages may use the Zipkin port.
+    pub(crate) zipkin_cors_origins: Vec<String>,
     /// Whether tenants are separated.
     pub(crate) tenancy_enabled: bool,
     /// Bearer tokens as written.
@@ -275,7 +279,7 @@ pub(crate) fn receive_config(config: &Config) -> receive::Config {
     let mut settings = receive::Config::default();
     settings.limits.body_bytes_max = config.ingest.body_bytes_max;
     settings.otlp_cors.origins.clone_from(&config.ingest.cors_origins);
-    settings.zipkin_cors.origins.clone_from(&config.ingest.cors_origins);
+    settings.zipkin_cors.origins.clone_from(&config.zipkin_cors_origins);
     settings
 }
 
@@ -285,6 +289,7 @@ pub(crate) fn serve_config(config: &Config) -> serve::Config {
         allowed_hosts: config.allowed_hosts.clone(),
         loopback_only: config.listen.is_loopback(),
         answer_timeout: config.query.timeout + Duration::from_secs(5),
+        zipkin: config.zipkin.clone(),
         ..serve::Config::default()
     }
 }
@@ -539,6 +544,15 @@ fn resolve(written: Written) -> Result<Config, ConfigError> {
             memory_bytes_max: w.bytes("query.memory_max")?,
             rows_max: w.number("query.rows_max")?,
         },
+        zipkin: serve::ZipkinConfig {
+            strict_trace_id: w.boolean("zipkin.strict_trace_id")?,
+            search_enabled: w.boolean("zipkin.search_enabled")?,
+            autocomplete_keys: w.list("zipkin.autocomplete_keys"),
+            default_lookback: w.duration("zipkin.default_lookback")?.max(Duration::from_millis(1)),
+            query_limit: w.number::<usize>("zipkin.query_limit")?.max(1),
+            query_timeout: w.duration("zipkin.query_timeout")?,
+        },
+        zipkin_cors_origins: w.list("zipkin.cors_origins"),
         tenancy_enabled: w.boolean("tenancy.enabled")?,
         tokens: w.list("access.tokens"),
         allowed_hosts: w.list("access.allowed_hosts"),

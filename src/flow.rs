@@ -18,10 +18,10 @@ use access::{Access, Budget};
 use anyhow::Context as _;
 use journal::Journal;
 use prometheus_client::registry::Registry;
-use store::Store;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 use tracing::{info, warn};
+use view::View;
 
 use crate::books::{self, Books};
 use crate::cli::say;
@@ -148,6 +148,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
 
     // Intake and doors, last: now there is a place for everything.
     let acceptance = Arc::new(Acceptance::new(journal.clone()));
+    let view = View::new(store.clone());
+    let names = view.clone();
     let intake = Door::new(
         journal.clone(),
         to_lanes.clone(),
@@ -157,6 +159,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         Arc::clone(&acceptance),
         &config.ingest,
         &recovery,
+        // Who waited until its data was stored shall see it in the next answer.
+        Box::new(move || names.forget_names()),
     );
     let health = Arc::new(Health {
         journal: journal.clone(),
@@ -164,14 +168,15 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         books: Arc::clone(&books),
         budget: budget.clone(),
         store_state: store_state.subscribe(),
-        store: store.clone(),
+        store,
         lanes: to_lanes.clone(),
         catch_up,
         acceptance: Arc::clone(&acceptance),
+        doors: OnceLock::new(),
         addresses: OnceLock::new(),
         tls: config.tls.is_some(),
     });
-    let doors = Doors::open(&config, intake, Arc::clone(&health), store, registry).await?;
+    let doors = Doors::open(&config, intake, Arc::clone(&health), view, registry).await?;
     let _ = health.addresses.set(doors.addresses.clone());
     let announcement = doors.announcement(&config);
     let stop = watch::Sender::new(false);
@@ -237,7 +242,7 @@ impl Doors {
         config: &Config,
         intake: Door,
         health: Arc<Health>,
-        store: Store,
+        view: View,
         mut registry: Registry,
     ) -> anyhow::Result<Doors> {
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
@@ -248,8 +253,12 @@ impl Doors {
         let intake = Arc::new(intake);
         let grpc = receive::otlp_grpc_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);
         let http = receive::otlp_http_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);
-        let zipkin = receive::zipkin_ingest_router(intake, Arc::clone(&access), &settings, &metrics);
-        let ui = serve::router(view::View::new(store), health, access, crate::config::serve_config(config), registry);
+        let spans = receive::zipkin_ingest_router(Arc::clone(&intake), Arc::clone(&access), &settings, &metrics);
+        let reports = receive::zipkin_grpc_router(intake, Arc::clone(&access), &settings, &metrics);
+        let _ = health.doors.set(metrics);
+        let serve::Routers { own: ui, zipkin } =
+            serve::routers(view, health, access, crate::config::serve_config(config), registry);
+        let zipkin = receive::cors::apply(zipkin.merge(spans).merge(reports), settings.zipkin_cors.clone());
         let mut ports = Vec::new();
         for (name, port, routes) in [
             ("http", config.ports.http, ui),

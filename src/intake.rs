@@ -50,6 +50,8 @@ struct Inner {
     hash_key: u64,
     /// Turns of large bodies on the blocking threads.
     large: Semaphore,
+    /// Told when a sender has waited for its data to be stored.
+    stored: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Door {
@@ -64,6 +66,7 @@ impl Door {
         acceptance: Arc<Acceptance>,
         ingest: &crate::config::Ingest,
         recovery: &journal::Recovery,
+        stored: Box<dyn Fn() + Send + Sync>,
     ) -> Door {
         let rules = Rules { limits: ingest.limits, body_bytes_max: ingest.body_bytes_max };
         let resends = (!ingest.resend_window.is_zero())
@@ -83,6 +86,7 @@ impl Door {
             quota,
             hash_key: recovery.hash_key,
             large: Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get).max(2)),
+            stored,
         }))
     }
 }
@@ -125,6 +129,7 @@ impl Door {
                 let why = "the data is kept, but was not stored within the time a sender may wait";
                 return Err(Error::new(Code::DeadlineExceeded, why));
             }
+            (self.0.stored)();
         }
         Ok(receipt)
     }

@@ -143,6 +143,23 @@ pub(crate) const KEYS: &[Key] = &[
     key("query.memory_max", "1GiB", Form::Bytes, "Memory of one query."),
     key("query.rows_max", "200000000", Form::Number, "Rows that one query may read."),
     key(
+        "zipkin.strict_trace_id",
+        "true",
+        Form::Bool,
+        "Whether trace ids that agree only in their low 64 bits are different traces in Zipkin's API. Dependencies always unite them.",
+    ),
+    key(
+        "zipkin.search_enabled",
+        "true",
+        Form::Bool,
+        "Whether Zipkin's API searches. Otherwise its lists of traces and names are empty; traces are found by id.",
+    ),
+    key("zipkin.autocomplete_keys", "", Form::List, "Tags whose values Zipkin's UI offers, such as `env,site`."),
+    key("zipkin.default_lookback", "24h", Form::Duration, "Window of Zipkin searches and dependencies that name none."),
+    key("zipkin.query_limit", "10", Form::Number, "Traces in a list of Zipkin's API when no limit is given."),
+    key("zipkin.query_timeout", "11s", Form::Duration, "Longest time for one answer of Zipkin's API."),
+    key("zipkin.cors_origins", "*", Form::List, "Origins whose pages may use the Zipkin port. Empty: none."),
+    key(
         "tenancy.enabled",
         "false",
         Form::Bool,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use access::{Budget, Code, Error};
 use journal::Journal;
-use serve::{Flushing, Readiness, Status};
+use serve::{Collected, Flushing, Readiness, Status};
 use store::Store;
 use tokio::sync::watch;
 use view::ingest::{Counts, Guarantee, IngestAnswer, JournalState, StoreHealth};
@@ -83,6 +83,8 @@ pub(crate) struct Health {
     pub(crate) catch_up: CatchUp,
     /// Whether requests are taken.
     pub(crate) acceptance: Arc<Acceptance>,
+    /// What the doors in count.
+    pub(crate) doors: OnceLock<receive::Metrics>,
     /// Where the ports ended up.
     pub(crate) addresses: OnceLock<Vec<(&'static str, SocketAddr)>>,
     /// Whether they speak TLS.
@@ -90,6 +92,17 @@ pub(crate) struct Health {
 }
 
 impl Status for Health {
+    fn zipkin_collected(&self) -> [Collected; 2] {
+        let tallies = self.doors.get().map(receive::Metrics::zipkin_tally).unwrap_or_default();
+        tallies.map(|tally| Collected {
+            messages: tally.messages,
+            messages_dropped: tally.messages_dropped,
+            bytes: tally.bytes,
+            spans: tally.spans,
+            spans_dropped: tally.spans_dropped,
+        })
+    }
+
     fn now_ns(&self) -> i64 {
         clock::now_ns()
     }

@@ -1,6 +1,6 @@
 //! Correlation that needs nothing but the row itself: trace context found in a log's attributes or
-//! body, and the key of a log's pattern. Pure: no clock, no I/O, no protocol; the same row gives the
-//! same result at every replay. Spec: design section 7.
+//! body, and the key of a log's pattern; and [`links`], which need whole traces. Pure: no clock, no
+//! I/O, no protocol; the same row gives the same result at every replay. Spec: design section 7.
 //!
 //! A certain join (an id that the log carries) is made here; a likely one (same pod, same second) is
 //! a question asked when logs are read, and never mixed up with this.
@@ -8,6 +8,7 @@
 pub mod graph;
 mod join;
 mod keys;
+pub mod links;
 mod pattern;
 mod scan;
 mod values;

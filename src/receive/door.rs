@@ -105,7 +105,7 @@ impl<I: Intake> Visit<'_, I> {
                 if receipt.repeated {
                     metrics.repeat(self.signal);
                 } else {
-                    metrics.items(receipt.items, &receipt.account);
+                    metrics.items(self.door.name, receipt.items, &receipt.account);
                 }
             }
             Err(fault) => {

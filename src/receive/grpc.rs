@@ -54,7 +54,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 /// What is wrong with a request that should be a gRPC call: answered on HTTP, as gRPC prescribes.
 pub(crate) fn not_grpc(parts: &Parts) -> Option<Response> {
     if !is_grpc(&parts.headers) {
-        let text = "this is the OTLP/gRPC port; OTLP/HTTP has its own (4318 by default)\n";
+        let text = "this is a gRPC method; OTLP/HTTP has a port of its own (4318 by default)\n";
         return Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response());
     }
     if parts.method != Method::POST {

@@ -1,4 +1,4 @@
-//! Doors in: OTLP over gRPC and HTTP, Zipkin over HTTP.
+//! Doors in: OTLP and Zipkin, each over gRPC and HTTP.
 //!
 //! A door reads a request without trusting it (size, speed, packing, credentials), hands the bytes to
 //! the [`Intake`], and says the outcome in the words of the protocol. What the bytes mean is `wire`'s
@@ -6,7 +6,7 @@
 //! The client is answered when the intake says that the request is durable (`src/intake.rs`).
 //!
 //! - [`door`] the path that all protocols share: admit, read, unpack, hand over, account
-//! - [`otlp_grpc`], [`otlp_http`], [`zipkin`] the protocols; [`health`] gRPC health checks
+//! - [`otlp_grpc`], [`otlp_http`], [`zipkin`], [`zipkin_grpc`] the protocols; [`health`] gRPC health checks
 //! - [`fault`] every way of refusing, mapped once to HTTP and gRPC
 //!
 //! Spec: OTLP 1.11 (facts on OTLP, checklist), Zipkin API v1 and v2, design sections 2 and 8.
@@ -25,6 +25,7 @@ mod otlp_http;
 mod sender;
 mod unpack;
 mod zipkin;
+mod zipkin_grpc;
 
 #[cfg(test)]
 mod rig;
@@ -39,10 +40,11 @@ mod tests_zipkin;
 
 pub use cors::Cors;
 pub use intake::{Arrival, Intake, Receipt};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Tally};
 pub use otlp_grpc::otlp_grpc_router;
 pub use otlp_http::otlp_http_router;
 pub use zipkin::zipkin_ingest_router;
+pub use zipkin_grpc::zipkin_grpc_router;
 
 /// Header by which a sender asks to be answered after storing, not after journalling.
 pub const WAIT_HEADER: &str = "x-hypocenter-wait";

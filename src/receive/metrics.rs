@@ -1,6 +1,9 @@
 //! Names and meanings of what the doors count. Every request ends in exactly one count of
 //! `receive_requests`, also one whose client went away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use model::{Account, Outcome, Signal};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -21,6 +24,31 @@ pub struct Metrics {
     refused: Family<ReasonLabels, Counter>,
     altered: Family<ReasonLabels, Counter>,
     repeated: Family<SignalLabels, Counter>,
+    zipkin: Arc<[ZipkinTally; 2]>,
+}
+
+/// What a Zipkin door has seen so far, as Zipkin's own metrics count it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests.
+    pub messages: u64,
+    /// Requests of which nothing was kept.
+    pub messages_dropped: u64,
+    /// Bytes of their bodies, unpacked.
+    pub bytes: u64,
+    /// Spans accepted.
+    pub spans: u64,
+    /// Spans refused within accepted requests.
+    pub spans_dropped: u64,
+}
+
+#[derive(Debug, Default)]
+struct ZipkinTally {
+    messages: AtomicU64,
+    messages_dropped: AtomicU64,
+    bytes: AtomicU64,
+    spans: AtomicU64,
+    spans_dropped: AtomicU64,
 }
 
 /// A door, as label value.
@@ -29,6 +57,7 @@ pub(crate) enum DoorName {
     OtlpGrpc,
     OtlpHttp,
     Zipkin,
+    ZipkinGrpc,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -60,6 +89,7 @@ impl DoorName {
             DoorName::OtlpGrpc => "otlp_grpc",
             DoorName::OtlpHttp => "otlp_http",
             DoorName::Zipkin => "zipkin",
+            DoorName::ZipkinGrpc => "zipkin_grpc",
         }
     }
 
@@ -82,6 +112,7 @@ impl Default for Metrics {
             refused: Family::default(),
             altered: Family::default(),
             repeated: Family::default(),
+            zipkin: Arc::default(),
         }
     }
 }
@@ -124,11 +155,37 @@ impl Metrics {
         self.in_flight.get_or_create(&door.labels()).get()
     }
 
+    /// What came in on the Zipkin port, over HTTP and over gRPC.
+    pub fn zipkin_tally(&self) -> [Tally; 2] {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [&self.zipkin[0], &self.zipkin[1]].map(|tally| Tally {
+            messages: read(&tally.messages),
+            messages_dropped: read(&tally.messages_dropped),
+            bytes: read(&tally.bytes),
+            spans: read(&tally.spans),
+            spans_dropped: read(&tally.spans_dropped),
+        })
+    }
+
+    fn zipkin(&self, door: DoorName) -> Option<&ZipkinTally> {
+        match door {
+            DoorName::Zipkin => Some(&self.zipkin[0]),
+            DoorName::ZipkinGrpc => Some(&self.zipkin[1]),
+            DoorName::OtlpGrpc | DoorName::OtlpHttp => None,
+        }
+    }
+
     pub(crate) fn opened(&self, door: DoorName) {
+        if let Some(tally) = self.zipkin(door) {
+            tally.messages.fetch_add(1, Ordering::Relaxed);
+        }
         self.in_flight.get_or_create(&door.labels()).inc();
     }
 
     pub(crate) fn closed(&self, door: DoorName, signal: Signal, code: &'static str) {
+        if let Some(tally) = self.zipkin(door).filter(|_| code != "ok") {
+            tally.messages_dropped.fetch_add(1, Ordering::Relaxed);
+        }
         self.requests.get_or_create(&RequestLabels { door: door.name(), signal: signal.name(), code }).inc();
         self.in_flight.get_or_create(&door.labels()).dec();
     }
@@ -136,13 +193,21 @@ impl Metrics {
     pub(crate) fn bytes(&self, door: DoorName, body: usize, plain: usize) {
         self.body_bytes.get_or_create(&door.labels()).inc_by(body as u64);
         self.plain_bytes.get_or_create(&door.labels()).inc_by(plain as u64);
+        if let Some(tally) = self.zipkin(door) {
+            tally.bytes.fetch_add(plain as u64, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn answered(&self, door: DoorName, seconds: f64) {
         self.answer_seconds.get_or_create(&door.labels()).observe(seconds);
     }
 
-    pub(crate) fn items(&self, items: [u32; 3], account: &Account) {
+    pub(crate) fn items(&self, door: DoorName, items: [u32; 3], account: &Account) {
+        if let Some(tally) = self.zipkin(door) {
+            let refused = account.refusals.iter().filter(|refusal| refusal.reason.outcome() == Outcome::Refused);
+            tally.spans.fetch_add(u64::from(items[0]), Ordering::Relaxed);
+            tally.spans_dropped.fetch_add(refused.map(|refusal| refusal.items).sum(), Ordering::Relaxed);
+        }
         for (signal, items) in [Signal::Traces, Signal::Logs, Signal::Metrics].into_iter().zip(items) {
             if items > 0 {
                 self.accepted.get_or_create(&SignalLabels { signal: signal.name() }).inc_by(u64::from(items));
@@ -178,7 +243,7 @@ mod tests {
         let mut account = Account::default();
         account.count(Signal::Traces, Reason::InvalidTraceId, String::new);
         account.count(Signal::Traces, Reason::ValueTruncated, String::new);
-        metrics.items([3, 0, 0], &account);
+        metrics.items(DoorName::OtlpGrpc, [3, 0, 0], &account);
         metrics.bytes(DoorName::OtlpGrpc, 10, 100);
         metrics.answered(DoorName::OtlpGrpc, 0.003);
         metrics.repeat(Signal::Traces);

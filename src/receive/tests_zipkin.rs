@@ -124,3 +124,35 @@ async fn the_port_is_shared_with_the_read_half() {
     }
     rig.settle().await;
 }
+
+// Scenario: spans over gRPC on the same port as HTTP: plain, packed, none at all, malformed; an unknown method; the counters after it.
+// Guarantee: the message reaches the intake as Zipkin's protobuf and is answered with an empty message; refusals speak gRPC; both transports are counted apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_are_taken_over_grpc() {
+    let rig = Rig::start().await;
+    let access = std::sync::Arc::new(Access::open());
+    let config = Config::default();
+    let http = crate::zipkin_ingest_router(rig.fake.clone(), access.clone(), &config, &rig.metrics);
+    let both = http.merge(crate::zipkin_grpc_router(rig.fake.clone(), access, &config, &rig.metrics));
+    let address = serve(both).await;
+    let mut client = Client::http2(address).await;
+    let report = "/zipkin.proto3.SpanService/Report";
+    for (encoding, flag, message) in [("", 0, b"[1]".to_vec()), ("gzip", 1, gzip(b"[1]"))] {
+        let headers: &[(&str, &str)] = if encoding.is_empty() { &[] } else { &[("grpc-encoding", encoding)] };
+        let answer = client.call(report, headers, vec![framed(flag, &message).into()]).await;
+        assert_eq!((answer.status, answer.grpc_status(), &answer.body[..]), (200, 0, &[0; 5][..]));
+        let seen = rig.seen_one();
+        assert_eq!((seen.protocol, &seen.plain[..]), (Protocol::ZipkinV2Proto, &b"[1]"[..]));
+    }
+    let answer = client.call(report, &[], vec![framed(0, b"").into()]).await;
+    assert_eq!((answer.grpc_status(), rig.seen().len()), (0, 0), "an empty list is fine");
+    let answer = client.call(report, &[], vec![framed(0, b"\xff").into()]).await;
+    assert_eq!(answer.grpc_status(), 3);
+    let answer = client.call("/zipkin.proto3.SpanService/Other", &[], vec![framed(0, b"").into()]).await;
+    assert_eq!(answer.grpc_status(), 12);
+    assert_eq!(post(address, "/api/v2/spans", &[], b"[1]").await.status, 202);
+    let [http, grpc] = rig.metrics.zipkin_tally();
+    assert_eq!((http.messages, http.messages_dropped, http.bytes), (1, 0, 3));
+    assert_eq!((grpc.messages, grpc.messages_dropped, grpc.bytes), (4, 1, 7));
+    rig.settle().await;
+}

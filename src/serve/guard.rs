@@ -19,7 +19,7 @@ use crate::answer::Failure;
 use crate::app::App;
 
 /// How long a question waits for its turn.
-const TURN_MAX: Duration = Duration::from_secs(10);
+pub(crate) const TURN_MAX: Duration = Duration::from_secs(10);
 
 /// Counts every request, refuses browsers that come the wrong way.
 pub(crate) async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

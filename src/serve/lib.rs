@@ -1,4 +1,5 @@
-//! The doors out: our API, its description, health, metrics and the UI's files, all on one port.
+//! The doors out: our API, its description, health, metrics and the UI's files, all on one port; and
+//! Zipkin's read API on its own.
 //!
 //! Handlers are thin: they read parameters, ask `view`, and write JSON; every failure becomes one of
 //! `access`'s outward codes. How the process is doing is told by whoever runs it, through [`Status`].
@@ -17,6 +18,7 @@ mod process;
 mod routes;
 mod status;
 mod ui;
+mod zipkin;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +29,8 @@ use prometheus_client::registry::Registry;
 use view::View;
 
 pub use openapi::document;
-pub use status::{Flushing, Readiness, Status};
+pub use status::{Collected, Flushing, Readiness, Status};
+pub use zipkin::ZipkinConfig;
 
 /// How the doors out behave.
 #[derive(Clone, Debug)]
@@ -45,6 +48,8 @@ pub struct Config {
     pub questions_max: usize,
     /// Largest request body, in bytes; above: `too_large`.
     pub body_bytes_max: usize,
+    /// Zipkin's read API.
+    pub zipkin: ZipkinConfig,
 }
 
 impl Default for Config {
@@ -56,19 +61,28 @@ impl Default for Config {
             answer_timeout: Duration::from_secs(60),
             questions_max: 32,
             body_bytes_max: 64 << 10,
+            zipkin: ZipkinConfig::default(),
         }
     }
 }
 
-/// Everything that port 7700 answers. `registry` gets this room's metrics and is what `/metrics` shows.
-pub fn router(
+/// What this room answers, by port.
+pub struct Routers {
+    /// Everything that port 7700 answers.
+    pub own: Router,
+    /// What the Zipkin port answers besides taking spans in.
+    pub zipkin: Router,
+}
+
+/// The routes of all ports. `registry` gets this room's metrics and is what `/metrics` shows.
+pub fn routers(
     view: View,
     status: Arc<impl Status>,
     access: Arc<Access>,
     config: Config,
     mut registry: Registry,
-) -> Router {
+) -> Routers {
     let metrics = metrics::Metrics::new(&mut registry);
-    let app = app::App::new(view, status, access, config, metrics, registry);
-    routes::router(Arc::new(app))
+    let app = Arc::new(app::App::new(view, status, access, config, metrics, registry));
+    Routers { zipkin: zipkin::router(Arc::clone(&app)), own: routes::router(app) }
 }

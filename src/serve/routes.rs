@@ -20,7 +20,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::answer::{Failure, with_allow};
 use crate::app::App;
-use crate::{Config, ask, guard, openapi, process, ui};
+use crate::{Config, ask, guard, openapi, process, ui, zipkin};
 
 /// Answers below this size are not worth compressing.
 const COMPRESS_BYTES_MIN: u64 = 1_024;
@@ -79,6 +79,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/-/healthy", get(process::health))
         .route("/readyz", get(process::ready))
         .route("/-/ready", get(process::ready))
+        .merge(zipkin::routes(&app, "/zipkin"))
         .fallback(elsewhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&app), guard::every_request))

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use view::ingest::IngestAnswer;
+pub use wire::zipkin::answer::Collected;
 
 /// How the process is doing.
 pub trait Status: Send + Sync + 'static {
@@ -20,6 +21,11 @@ pub trait Status: Send + Sync + 'static {
     /// Ends when everything accepted before the call is stored and rolled up, or with `deadline_exceeded` after
     /// `timeout`, or `unavailable` when it cannot be.
     fn flush(&self, timeout: Duration) -> Flushing<'_>;
+
+    /// What came in on the Zipkin port, over HTTP and over gRPC.
+    fn zipkin_collected(&self) -> [Collected; 2] {
+        Default::default()
+    }
 }
 
 /// A flush under way.

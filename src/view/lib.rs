@@ -24,6 +24,7 @@ pub mod time;
 pub mod trace;
 pub mod traces;
 pub mod tree;
+pub mod zipkin;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ pub struct View {
     store: Store,
     names: Arc<services::Names>,
     graphs: Arc<graph::Graphs>,
+    zipkin_services: Arc<zipkin::ServiceCounts>,
     limits: Limits,
 }
 
@@ -71,7 +73,13 @@ impl View {
 
     /// A view of `store`.
     pub fn with_limits(store: Store, limits: Limits) -> View {
-        View { store, names: Arc::new(services::Names::new()), graphs: Arc::new(graph::Graphs::new()), limits }
+        View {
+            store,
+            names: Arc::new(services::Names::new()),
+            graphs: Arc::new(graph::Graphs::new()),
+            zipkin_services: Arc::default(),
+            limits,
+        }
     }
 
     /// Forgets cached names, so that the next answer shows what has just been stored.

@@ -1,10 +1,12 @@
 //! Services and operations: the names that everything else is filtered by.
 //!
-//! They are asked for by every page, so answers are kept for a moment: up to three seconds, and only as
-//! long as getting them was dear (twenty times the time it took). The tenant is part of the key.
+//! They are asked for by every page, so answers are kept for a moment: so short that what was stored is
+//! seen within a second, and only as long as getting them was dear (twenty times the time it took). The
+//! tenant is part of the key.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
@@ -81,7 +83,7 @@ pub struct Operation {
 }
 
 /// How long an answer may be kept at most.
-const KEPT_MAX: Duration = Duration::from_secs(3);
+const KEPT_MAX: Duration = Duration::from_millis(300);
 /// An answer is kept for so many times the time it took.
 const KEPT_TIMES: u32 = 20;
 /// Answers kept.
@@ -92,6 +94,7 @@ struct Key {
     tenant: String,
     range: TimeRange,
     service: Option<String>,
+    epoch: u64,
 }
 
 /// An answer and until when it is fresh.
@@ -101,16 +104,22 @@ type Kept<T> = (Arc<T>, Instant);
 pub(crate) struct Names {
     services: Cache<Key, Kept<ServicesAnswer>>,
     operations: Cache<Key, Kept<OperationsAnswer>>,
+    /// Part of every key, so that an answer that is being made while it changes is not kept for later.
+    epoch: AtomicU64,
 }
 
 impl Names {
     pub(crate) fn new() -> Names {
-        Names { services: cache(), operations: cache() }
+        Names { services: cache(), operations: cache(), epoch: AtomicU64::new(0) }
     }
 
     pub(crate) fn forget(&self) {
-        self.services.invalidate_all();
-        self.operations.invalidate_all();
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn key(&self, tenant: &str, range: TimeRange, service: Option<&str>) -> Key {
+        let (tenant, service) = (tenant.to_owned(), service.map(str::to_owned));
+        Key { tenant, range, service, epoch: self.epoch.load(Ordering::Relaxed) }
     }
 }
 
@@ -151,7 +160,7 @@ impl View {
         now_ns: i64,
     ) -> Result<Arc<ServicesAnswer>, ViewError> {
         let window = range.window(now_ns)?;
-        let key = Key { tenant: tenant.to_owned(), range, service: None };
+        let key = self.names.key(tenant, range, None);
         kept(&self.names.services, key, self.services_now(tenant, window)).await
     }
 
@@ -164,7 +173,7 @@ impl View {
         now_ns: i64,
     ) -> Result<Arc<OperationsAnswer>, ViewError> {
         let window = range.window(now_ns)?;
-        let key = Key { tenant: tenant.to_owned(), range, service: Some(service.to_owned()) };
+        let key = self.names.key(tenant, range, Some(service));
         let make = async {
             let client = self.store.client()?;
             let rows = services::operations(&ask(&client, tenant), window, service).await?;

@@ -14,3 +14,4 @@ mod program;
 mod remote;
 mod request;
 mod tidy;
+mod zipkin;

@@ -96,7 +96,8 @@ impl Rig {
         let clock = Arc::new(Fake { now_ns: AtomicI64::new(T + 3_600_000 * MS) });
         let registry = Registry::with_prefix("hypocenter");
         let router =
-            serve::router(View::new(store.clone()), Arc::clone(&clock), Arc::new(access), Config::default(), registry);
+            serve::routers(View::new(store.clone()), Arc::clone(&clock), Arc::new(access), Config::default(), registry)
+                .own;
         Rig { store, router, clock }
     }
 

@@ -157,9 +157,9 @@ impl TraceMatch {
 }
 
 /// An attribute that has a column of its own in rows of ours.
-struct Promoted {
-    condition: &'static str,
-    param: Option<Param>,
+pub(super) struct Promoted {
+    pub(super) condition: &'static str,
+    pub(super) param: Option<Param>,
     /// Whether the column says it all; else a row may hold the value under another key.
     decides: bool,
 }
@@ -167,7 +167,7 @@ struct Promoted {
 /// Longer values may stand cut in their column.
 const PROMOTED_BYTES_MAX: usize = 200;
 
-fn promoted(key: &str, value: &str) -> Option<Promoted> {
+pub(super) fn promoted(key: &str, value: &str) -> Option<Promoted> {
     if value.is_empty() || value.len() > PROMOTED_BYTES_MAX {
         return None;
     }

@@ -19,6 +19,8 @@ pub mod sql;
 pub mod trace;
 pub mod traces;
 pub mod window;
+pub mod zipkin;
+pub mod zipkin_match;
 
 pub use bounds::Bounds;
 pub use clickhouse::Client;
@@ -26,6 +28,7 @@ pub use error::AskError;
 pub use match_log::{LogMatch, Term};
 pub use match_span::{SpanMatch, TraceMatch};
 pub use window::{Slices, Window};
+pub use zipkin_match::ZipkinMatch;
 
 /// Whom a question is asked on behalf of, and through which client.
 #[derive(Clone)]

@@ -106,6 +106,16 @@ impl Conditions {
         }
     }
 
+    /// Adds: what `build` adds holds for one of the rows of a group.
+    pub fn and_counted(&mut self, build: impl FnOnce(&mut Conditions)) {
+        let from = self.lines.len();
+        build(self);
+        let inner = self.lines.split_off(from);
+        if !inner.is_empty() {
+            self.lines.push(format!("countIf(({})) > 0", inner.join(") AND (")));
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()

@@ -247,7 +247,7 @@ fn summary_sql(
 }
 
 /// One of the windows holds the row.
-fn within(windows: &[Window]) -> Conditions {
+pub(super) fn within(windows: &[Window]) -> Conditions {
     let mut out = Conditions::new("h");
     out.and_any(|out| {
         for window in windows {
@@ -280,7 +280,7 @@ async fn summaries(
 
 /// The windows that hold traces with these ranges, in order and apart; everything when the index does
 /// not know them all.
-fn held(ranges: &[TraceRange], wanted: usize) -> Vec<Window> {
+pub(super) fn held(ranges: &[TraceRange], wanted: usize) -> Vec<Window> {
     if ranges.len() < wanted {
         return vec![Window::ALL];
     }

@@ -4,6 +4,7 @@
 //!
 //! As in Zipkin, one invalid span refuses the whole request. Spec: facts on Zipkin, sections 1 to 3.
 
+pub mod answer;
 mod columns;
 pub mod encode;
 mod json;
