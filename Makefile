@@ -10,7 +10,7 @@ ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*')
 
-.PHONY: setup build run test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import fuzz
+.PHONY: setup build run demo test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import fuzz
 
 ## Install what building, running and testing need (idempotent; works offline once packages are cached)
 setup: build tests/clients/.ready
@@ -24,6 +24,10 @@ build: ui/dist/index.html
 run: build
 	"$(TARGET)/release/hypocenter" engine install
 	exec "$(TARGET)/release/hypocenter" $(ARGS)
+
+## The simulated shop against a running Hypocenter, with a page to break it; ARGS="--fault latency" passes arguments
+demo: build
+	exec "$(TARGET)/release/hypocenter" demo --backfill 30m --control 127.0.0.1:7701 $(ARGS)
 
 # Plain `cargo test` also builds the examples, which the rooms' tests start as engines of their own.
 ## All tests: the UI, the rooms, the program over its real protocols, a short round of faults

@@ -6,6 +6,7 @@
 #![allow(unreachable_pub)]
 
 mod clients;
+mod demo;
 mod import;
 mod large;
 mod limits;
