@@ -51,12 +51,13 @@ fault-test:
 	"$(TARGET)/debug/hypocenter" engine install
 	HYPOCENTER_FAULT=full $(CARGO) test --locked --test fault -- $(ARGS)
 
-## The four pages in chromium against the real program with data in it; pictures in target/ui-pages
+## The four pages in chromium against the real program with data in it, and the demo's page; pictures in target/ui-pages
 test-ui: ui/dist/index.html tests/clients/.ready
 	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 	$(CARGO) build --locked
 	"$(TARGET)/debug/hypocenter" engine install
 	node tests/clients/ui_pages.mjs "$(TARGET)/debug/hypocenter" target/ui-pages
+	node tests/clients/demo_page.mjs "$(TARGET)/debug/hypocenter" target/ui-pages
 
 ## The recordings that DATA names, imported completely: counts equal the files'
 eval-import:

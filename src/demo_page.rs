@@ -164,8 +164,7 @@ fn switch_on(stage: &Stage, order: &Order) -> Value {
 fn all_off(stage: &Stage) -> Vec<Value> {
     let now_ns = stage.now_ns();
     let mut shop = stage.shop();
-    let lasting: Vec<u32> =
-        shop.faults().iter().filter(|fault| !fault.is_over(now_ns)).map(|fault| fault.id).collect();
+    let lasting: Vec<u32> = shop.faults().iter().filter(|fault| !fault.is_over(now_ns)).map(|fault| fault.id).collect();
     lasting.into_iter().filter_map(|id| shop.switch_off(id, now_ns)).collect()
 }
 
@@ -240,7 +239,7 @@ async fn style() -> Response {
     let style = "body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem auto;max-width:70rem;padding:0 1rem;color-scheme:light dark}\
                  iframe{width:100%;height:11rem;border:1px solid #8888;border-radius:6px}\
                  table{border-collapse:collapse;width:100%}td,th{border-top:1px solid #8884;padding:.5rem;text-align:left;vertical-align:top}\
-                 select{max-width:22rem}form{margin:.2rem 0}.past{margin:0;opacity:.6}";
+                 select{max-width:17rem}td:last-child form{white-space:nowrap}form{margin:.2rem 0}.past{margin:0;opacity:.6}";
     ([(header::CONTENT_TYPE, "text/css")], style).into_response()
 }
 
@@ -258,7 +257,10 @@ fn form_field(headers: &HeaderMap, body: &str, name: &str) -> Option<String> {
     if !kind.starts_with("application/x-www-form-urlencoded") {
         return None;
     }
-    body.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| decode(value))
+    body.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| decode(value))
 }
 
 fn decode(value: &str) -> String {
@@ -291,7 +293,9 @@ mod tests {
         let body = "kind=latency&target=checkout-%3Epayment&size=800ms&for=&odd=%zz%4&a=b+c%";
         assert_eq!(form_field(&headers, body, "kind"), None);
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/x-www-form-urlencoded"));
-        for (name, value) in [("kind", "latency"), ("target", "checkout->payment"), ("for", ""), ("odd", "%zz%4"), ("a", "b c%")] {
+        for (name, value) in
+            [("kind", "latency"), ("target", "checkout->payment"), ("for", ""), ("odd", "%zz%4"), ("a", "b c%")]
+        {
             assert_eq!(form_field(&headers, body, name).as_deref(), Some(value), "{name}");
         }
         assert_eq!(form_field(&headers, body, "none"), None);

@@ -119,7 +119,7 @@ async fn live(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let now_ns = clock::now_ns();
     let start_ns = now_ns - ns(args.backfill.unwrap_or(0.0));
     let end_ns = args.duration.map_or(i64::MAX, |length| start_ns.saturating_add(ns(length)));
-    let seed = args.seed.unwrap_or_else(rand::random);
+    let seed = args.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let mut shop = Simulator::new(Settings { seed, start_ns, rate: args.rate });
     for order in &args.faults {
         shop.switch_on(order, start_ns);
@@ -251,11 +251,8 @@ impl Show {
                 }
             }
             let (traces, logs, zipkin) = (Load::Traces(spans), Load::Logs(logs), Load::Zipkin(zipkin));
-            let sent = tokio::join!(
-                self.sender.deliver(&traces),
-                self.sender.deliver(&logs),
-                self.sender.deliver(&zipkin)
-            );
+            let sent =
+                tokio::join!(self.sender.deliver(&traces), self.sender.deliver(&logs), self.sender.deliver(&zipkin));
             let mut counts = lock(&self.stage.counts);
             for (sent, trouble) in [sent.0, sent.1, sent.2] {
                 counts.add(&sent);
@@ -265,7 +262,9 @@ impl Show {
             }
             if counts.taken() == 0 && counts.failed > 0 {
                 let trouble = self.trouble.take().unwrap_or_default();
-                anyhow::bail!("{trouble}; start a server with `hypocenter run`, or name one with --endpoint and --zipkin-endpoint");
+                anyhow::bail!(
+                    "{trouble}; start a server with `hypocenter run`, or name one with --endpoint and --zipkin-endpoint"
+                );
             }
             drop(counts);
             if self.waiting.peek().is_none_or(|waiting| waiting.0.due_ns > until_ns) {
@@ -277,7 +276,8 @@ impl Show {
     // Faults that last end with the run.
     fn close(&mut self, herald: &mut Herald, now_ns: i64) -> anyhow::Result<()> {
         let mut shop = lock(&self.stage.shop);
-        let lasting: Vec<u32> = shop.faults().iter().filter(|fault| fault.is_on(now_ns)).map(|fault| fault.id).collect();
+        let lasting: Vec<u32> =
+            shop.faults().iter().filter(|fault| fault.is_on(now_ns)).map(|fault| fault.id).collect();
         lasting.into_iter().for_each(|id| drop(shop.switch_off(id, now_ns)));
         drop(shop);
         herald.tell_faults(&self.stage, now_ns)?;
@@ -358,9 +358,7 @@ impl Herald {
     fn new(truth: Option<&PathBuf>) -> anyhow::Result<Herald> {
         let quiet = truth.is_some_and(|path| path.as_os_str() == "-");
         let file = match truth {
-            Some(path) if !quiet => {
-                Some(File::create(path).with_context(|| format!("creating {}", path.display()))?)
-            }
+            Some(path) if !quiet => Some(File::create(path).with_context(|| format!("creating {}", path.display()))?),
             _ => None,
         };
         Ok(Herald { truth: file, quiet, begun: HashSet::new(), ended: HashSet::new() })
@@ -460,7 +458,9 @@ fn ns(ms: f64) -> i64 {
 }
 
 fn length(text: &str) -> Result<f64, String> {
-    demo::parse_length(text).filter(|ms| *ms > 0.0).ok_or_else(|| "a length of time is written 90s, 30m or 2h".to_owned())
+    demo::parse_length(text)
+        .filter(|ms| *ms > 0.0)
+        .ok_or_else(|| "a length of time is written 90s, 30m or 2h".to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -431,7 +431,8 @@ mod tests {
     }
 
     fn load() -> Load {
-        let mut shop = demo::Simulator::new(demo::Settings { seed: 1, start_ns: 1_760_000_000_000_000_000, rate: 20.0 });
+        let mut shop =
+            demo::Simulator::new(demo::Settings { seed: 1, start_ns: 1_760_000_000_000_000_000, rate: 20.0 });
         let mut items = Vec::new();
         while items.len() < 20 {
             shop.step(&mut items);
@@ -476,7 +477,12 @@ mod tests {
         let asked = asked.join().unwrap();
         assert_eq!(asked.len(), 3);
         for head in asked {
-            for line in ["post /v1/traces ", "content-type: application/x-protobuf", "content-encoding: gzip", "x-scope-orgid: shop-a"] {
+            for line in [
+                "post /v1/traces ",
+                "content-type: application/x-protobuf",
+                "content-encoding: gzip",
+                "x-scope-orgid: shop-a",
+            ] {
                 assert!(head.contains(line), "{head}");
             }
         }

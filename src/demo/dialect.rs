@@ -95,9 +95,7 @@ fn http_client(service: &Service, route: &str, address: &str, port: u16, path: &
     let scheme = if port == 443 { "https" } else { "http" };
     let url = format!("{scheme}://{address}:{port}{path}");
     let (name, mut attributes): (_, Attributes) = match service.dialect {
-        Dialect::Stable => {
-            (method.to_owned(), vec![("http.request.method", method.into()), ("url.full", url.into())])
-        }
+        Dialect::Stable => (method.to_owned(), vec![("http.request.method", method.into()), ("url.full", url.into())]),
         _ => (format!("HTTP {method}"), vec![("http.method", method.into()), ("http.url", url.into())]),
     };
     peer(&mut attributes, service.dialect, address, port);
@@ -107,7 +105,6 @@ fn http_client(service: &Service, route: &str, address: &str, port: u16, path: &
 /// A statement.
 pub(crate) fn query(service: &Service, store: &Store, statement: &str, table: &str) -> Style {
     let verb = statement.split(' ').next().unwrap_or(statement);
-    let is_redis = store.system == "redis";
     let attributes: Attributes = match service.dialect {
         Dialect::Stable => {
             let mut attributes: Attributes = vec![
@@ -123,13 +120,15 @@ pub(crate) fn query(service: &Service, store: &Store, statement: &str, table: &s
             attributes
         }
         Dialect::Old => {
-            let name = if is_redis { "db.redis.database_index" } else { "db.name" };
             let mut attributes: Attributes = vec![
                 ("db.system", store.system.into()),
-                (name, store.namespace.into()),
                 ("db.operation", verb.into()),
                 ("db.statement", statement.into()),
             ];
+            match store.system {
+                "redis" => attributes.push(("db.redis.database_index", 0_i64.into())),
+                _ => attributes.push(("db.name", store.namespace.into())),
+            }
             if !table.is_empty() {
                 attributes.push(("db.sql.table", table.into()));
             }

@@ -234,8 +234,7 @@ impl Kind {
                 .map(|(from, to)| Target::Edge(from, to))
                 .collect(),
             Kind::Exception => {
-                let operations =
-                    OPERATIONS.iter().map(|operation| Target::Code(operation.service, Some(operation)));
+                let operations = OPERATIONS.iter().map(|operation| Target::Code(operation.service, Some(operation)));
                 services().chain(operations).collect()
             }
             Kind::Swallowed => OPERATIONS
@@ -295,7 +294,8 @@ impl Order {
     /// A sentence that says what is wrong, and what would be right.
     pub fn new(kind: &str, target: Option<&str>, size: Option<&str>) -> Result<Order, String> {
         let names = || Kind::ALL.map(Kind::name).join(", ");
-        let kind = Kind::named(kind.trim()).ok_or_else(|| format!("no fault is called `{kind}`; there are {}", names()))?;
+        let kind =
+            Kind::named(kind.trim()).ok_or_else(|| format!("no fault is called `{kind}`; there are {}", names()))?;
         let wanted = target.map(str::trim).filter(|target| !target.is_empty()).unwrap_or(kind.default_target());
         let wanted = wanted.replace('→', "->").replace(" -> ", "->");
         let target = kind.all_targets().into_iter().find(|target| target.to_string() == wanted).ok_or_else(|| {
@@ -505,7 +505,8 @@ impl Fault {
 
     // The evidence that a localizer may find: what kind, where, in words.
     fn expect(&self) -> Vec<Value> {
-        let evidence = |kind: &str, subject: String, text: &str| json!({"evidence": kind, "subject": subject, "text": text});
+        let evidence =
+            |kind: &str, subject: String, text: &str| json!({"evidence": kind, "subject": subject, "text": text});
         let target = self.target.to_string();
         let name = self.guilty().map_or("", Svc::name).to_owned();
         match self.kind {
@@ -519,7 +520,11 @@ impl Fault {
                 evidence("error_status", name, "server spans with status ERROR, passed on to the callers"),
             ],
             Kind::Swallowed => vec![
-                evidence("missing_log", target, "the INFO line at the end of the guarded block is not written any more"),
+                evidence(
+                    "missing_log",
+                    target,
+                    "the INFO line at the end of the guarded block is not written any more",
+                ),
                 evidence("no_error", name, "no span fails and no ERROR is logged"),
             ],
             Kind::SlowQuery => vec![evidence(
@@ -529,11 +534,19 @@ impl Fault {
             )],
             Kind::RetryStorm => vec![
                 evidence("call_count", target.clone(), "several client spans of this edge within one caller's span"),
-                evidence("error_status", target, "calls are answered as unavailable; the caller warns before each attempt"),
+                evidence(
+                    "error_status",
+                    target,
+                    "calls are answered as unavailable; the caller warns before each attempt",
+                ),
             ],
             Kind::Gone => vec![
                 evidence("silence", name.clone(), "no spans and no logs of this service"),
-                evidence("connection_refused", name, "client spans to it end with refused connections, without a server span"),
+                evidence(
+                    "connection_refused",
+                    name,
+                    "client spans to it end with refused connections, without a server span",
+                ),
             ],
             Kind::BadVersion => vec![
                 evidence("version", name.clone(), "all new errors come from one service.version and one k8s.pod.name"),

@@ -8,7 +8,9 @@ use crate::topology::Topology;
 
 /// Services, edges and faults as Markdown tables, between the words of `docs/demo.md`.
 pub fn guide() -> String {
-    let mut page = String::from("## Services\n| service | what it does | language | conventions | logs carry their trace id | pods on |\n|---|---|---|---|---|---|\n");
+    let mut page = String::from(
+        "## Services\n| service | what it does | language | conventions | logs carry their trace id | pods on |\n|---|---|---|---|---|---|\n",
+    );
     // Writing to a text cannot fail.
     for service in Svc::ALL.map(Svc::about) {
         let conventions = match service.dialect {
@@ -35,9 +37,12 @@ pub fn guide() -> String {
     }
     page.push_str("\n## Edges\n| from | to | type | seen as |\n|---|---|---|---|\n");
     for edge in Topology::of_the_shop().edges {
-        let _ = writeln!(page, "| `{}` | `{}` | {} | {} |", edge.source, edge.target, edge.connection_type, edge.seen_as);
+        let _ =
+            writeln!(page, "| `{}` | `{}` | {} | {} |", edge.source, edge.target, edge.connection_type, edge.seen_as);
     }
-    page.push_str("\n## Faults\n| kind | what it does | default target | default size | size is |\n|---|---|---|---|---|\n");
+    page.push_str(
+        "\n## Faults\n| kind | what it does | default target | default size | size is |\n|---|---|---|---|---|\n",
+    );
     for kind in Kind::ALL {
         let dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
         let _ = writeln!(

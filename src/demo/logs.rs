@@ -82,8 +82,12 @@ pub(crate) fn log(service: &Service, operation: &Operation, line: Line<'_>) -> L
 /// A line that belongs to no request.
 pub(crate) fn murmur(service: &Service, number: u64, time_ns: i64) -> Log {
     let (level, body) = match (number % 4, service.language) {
-        (0, Language::Java) => (Level::Info, format!("GC(412) Pause Young (Normal) 84M->31M(256M) {}ms", number % 17 + 1)),
-        (0, Language::Go) => (Level::Detail, format!("gc: heap {} MB, {} goroutines", number % 90 + 20, number % 300 + 40)),
+        (0, Language::Java) => {
+            (Level::Info, format!("GC(412) Pause Young (Normal) 84M->31M(256M) {}ms", number % 17 + 1))
+        }
+        (0, Language::Go) => {
+            (Level::Detail, format!("gc: heap {} MB, {} goroutines", number % 90 + 20, number % 300 + 40))
+        }
         (1, _) => (Level::Warn, format!("connection pool: {} of 50 in use", number % 20 + 25)),
         (2, _) => (Level::Detail, "health check answered".to_owned()),
         _ => (Level::Info, format!("configuration read again, {} keys", number % 40 + 10)),

@@ -94,13 +94,21 @@ pub(crate) fn pod_name(resource: Resource) -> String {
     }
     let version = if resource.canary { service.next_version } else { service.version };
     let set = version.bytes().chain(service.name.bytes()).fold(7, |hash, byte| mix(hash ^ u64::from(byte)));
-    let set: String = (0..9).map(|at| b"bcdfghjklmnpqrstvwxz2456789"[(set >> (at * 6)) as usize % 27] as char).collect();
+    let set: String =
+        (0..9).map(|at| b"bcdfghjklmnpqrstvwxz2456789"[(set >> (at * 6)) as usize % 27] as char).collect();
     format!("{}-{set}-{suffix}", service.name)
 }
 
 fn uuid(bits: u64) -> String {
     let low = mix(bits);
-    format!("{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}", bits >> 32, bits >> 16 & 0xffff, bits & 0xfff, low >> 52, low & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+        bits >> 32,
+        bits >> 16 & 0xffff,
+        bits & 0xfff,
+        low >> 52,
+        low & 0xffff_ffff_ffff
+    )
 }
 
 fn schema_url(resource: Resource) -> &'static str {

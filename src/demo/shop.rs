@@ -90,7 +90,7 @@ pub(crate) struct Store {
     pub(crate) system: &'static str,
     /// `db.system.name`.
     pub(crate) system_name: &'static str,
-    /// Database; a number for redis.
+    /// Database; empty where the instrumentation does not tell.
     pub(crate) namespace: &'static str,
     /// Host name.
     pub(crate) address: &'static str,
@@ -350,7 +350,7 @@ pub(crate) static RECOMMENDATION_CACHE: Store = Store {
 };
 /// The carts.
 pub(crate) static CARTS: Store =
-    Store { system: "redis", system_name: "redis", namespace: "0", address: "redis-cart.shop.svc", port: 6379 };
+    Store { system: "redis", system_name: "redis", namespace: "", address: "redis-cart.shop.svc", port: 6379 };
 /// The payments.
 pub(crate) static PAYMENTS_DB: Store = Store {
     system: "postgresql",
@@ -360,13 +360,8 @@ pub(crate) static PAYMENTS_DB: Store = Store {
     port: 5432,
 };
 /// The stock.
-pub(crate) static STOCK_DB: Store = Store {
-    system: "mysql",
-    system_name: "mysql",
-    namespace: "stock",
-    address: "mysql-stock.shop.svc",
-    port: 3306,
-};
+pub(crate) static STOCK_DB: Store =
+    Store { system: "mysql", system_name: "mysql", namespace: "stock", address: "mysql-stock.shop.svc", port: 3306 };
 /// The orders.
 pub(crate) static ORDERS_DB: Store = Store {
     system: "postgresql",

@@ -36,6 +36,8 @@ pub(crate) fn stack(language: Language, failure: &Failure, operation: &Operation
             "goroutine 84 [running]:\nshop/{function}(0xc0003a8000)\n\t/app/{file}:{line} +0x1f4\n\
              google.golang.org/grpc.(*Server).processUnaryRPC(0xc0001c2000)\n\t/go/pkg/mod/google.golang.org/grpc/server.go:1400 +0xddd"
         ),
-        Language::Rust => format!("{message}\n   0: {function}\n             at ./{file}:{line}\n   1: tonic::server::grpc::Grpc<T>::unary"),
+        Language::Rust => format!(
+            "{message}\n   0: {function}\n             at ./{file}:{line}\n   1: tonic::server::grpc::Grpc<T>::unary"
+        ),
     }
 }

@@ -252,7 +252,11 @@ static SUGGEST: Operation = Operation {
     name: "GET /api/suggest",
     protocol: Http,
     code: ("search/suggest.py", "suggest", 19),
-    steps: &[Work(0.6), Query(&SEARCH_INDEX, "completion products-v3", "products-v3", 3.0), Log(Detail, "{n} suggestions")],
+    steps: &[
+        Work(0.6),
+        Query(&SEARCH_INDEX, "completion products-v3", "products-v3", 3.0),
+        Log(Detail, "{n} suggestions"),
+    ],
 };
 
 static RECOMMEND: Operation = Operation {
@@ -290,10 +294,7 @@ static ADD_ITEM: Operation = Operation {
     steps: &[
         Work(0.3),
         Query(&CARTS, "HSET", "", 0.8),
-        Try(&[
-            Query(&CARTS, "EXPIRE", "", 0.6),
-            Log(Info, "AddItemAsync userId={user} productId={product} stored"),
-        ]),
+        Try(&[Query(&CARTS, "EXPIRE", "", 0.6), Log(Info, "AddItemAsync userId={user} productId={product} stored")]),
     ],
 };
 
@@ -448,7 +449,10 @@ pub(crate) static NIGHTLY_REPORT: Operation = Operation {
     code: ("reporting/nightly.py", "run", 14),
     steps: &[
         Log(Info, "nightly report begins"),
-        Repeat(24, &Query(&ORDERS_DB, "SELECT user_id, sum(total) FROM orders WHERE day = %s GROUP BY user_id", "orders", 9.0)),
+        Repeat(
+            24,
+            &Query(&ORDERS_DB, "SELECT user_id, sum(total) FROM orders WHERE day = %s GROUP BY user_id", "orders", 9.0),
+        ),
         Log(Info, "{n} orders read"),
         Repeat(16, &Query(&STOCK_DB, "SELECT product_id, quantity FROM stock WHERE warehouse = %s", "stock", 6.0)),
         Work(30.0),

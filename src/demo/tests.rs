@@ -172,8 +172,9 @@ fn the_topology_is_what_is_sent() {
                 let system = text(span, &["db.system.name", "db.system"]);
                 edges.insert(match system {
                     Some(system) => {
-                        let name = text(span, &["db.namespace", "db.name", "db.redis.database_index"]).unwrap();
-                        (here, format!("database:{system}/{name}@{peer}"), "database")
+                        let name =
+                            text(span, &["db.namespace", "db.name"]).map_or(String::new(), |name| format!("/{name}"));
+                        (here, format!("database:{system}{name}@{peer}"), "database")
                     }
                     None => (here, format!("external:{peer}"), "external"),
                 });
@@ -181,11 +182,8 @@ fn the_topology_is_what_is_sent() {
         }
     }
     let topology = Topology::of_the_shop();
-    let told: BTreeSet<_> = topology
-        .edges
-        .iter()
-        .map(|edge| (edge.source.clone(), edge.target.clone(), edge.connection_type))
-        .collect();
+    let told: BTreeSet<_> =
+        topology.edges.iter().map(|edge| (edge.source.clone(), edge.target.clone(), edge.connection_type)).collect();
     assert_eq!(edges, told);
     let mut touched: BTreeSet<String> = edges.into_iter().flat_map(|(source, target, _)| [source, target]).collect();
     touched.extend(spans.iter().map(|(resource, _)| service(*resource)));
@@ -199,9 +197,8 @@ fn the_topology_is_what_is_sent() {
 fn a_normal_day() {
     let (shop, items) = run(5, 300, &[]);
     assert!((4700..7400).contains(&shop.visits()), "{}", shop.visits());
-    let roots = spans(&items).into_iter().filter(|(resource, span)| {
-        span.parent_id == 0 && resource.service == Svc::Frontend
-    });
+    let roots =
+        spans(&items).into_iter().filter(|(resource, span)| span.parent_id == 0 && resource.service == Svc::Frontend);
     let (failed, all) = roots.fold((0, 0), |(failed, all), (_, span)| (failed + usize::from(span.is_error()), all + 1));
     assert_eq!(all, shop.visits());
     assert!((1..=40).contains(&failed), "{failed} of {all}");

@@ -37,9 +37,9 @@ fn median_ms(mut lengths: Vec<i64>) -> f64 {
 }
 
 fn durations(spans: &[(Resource, &Span)], service: Svc, kind: SpanKind, named: &str) -> Vec<i64> {
-    let wanted = spans.iter().filter(|(resource, span)| {
-        resource.service == service && span.kind == kind && span.name.contains(named)
-    });
+    let wanted = spans
+        .iter()
+        .filter(|(resource, span)| resource.service == service && span.kind == kind && span.name.contains(named));
     wanted.map(|(_, span)| span.end_ns - span.start_ns).collect()
 }
 
@@ -79,8 +79,7 @@ fn nothing_changes_before_a_fault() {
         assert_eq!(truth["kind"], kind.name());
         assert_eq!(truth["from_ns"], FROM_NS.to_string());
         assert_eq!(truth["to_ns"], Json::Null);
-        let known: HashSet<String> =
-            spans(&items).iter().map(|(_, span)| format!("{:032x}", span.trace_id)).collect();
+        let known: HashSet<String> = spans(&items).iter().map(|(_, span)| format!("{:032x}", span.trace_id)).collect();
         let examples = truth["examples"].as_array().unwrap();
         let real = examples.iter().filter(|id| known.contains(id.as_str().unwrap())).count();
         // A gone frontend would leave no trace; those here are gone further down.
@@ -98,7 +97,12 @@ fn latency() {
     let [before, under] = halves(&items);
     let gap = |spans: &[(Resource, &Span)]| {
         let pairs = pairs(spans, Svc::Checkout, Svc::Payment);
-        median_ms(pairs.iter().map(|(client, server)| client.end_ns - client.start_ns - (server.end_ns - server.start_ns)).collect())
+        median_ms(
+            pairs
+                .iter()
+                .map(|(client, server)| client.end_ns - client.start_ns - (server.end_ns - server.start_ns))
+                .collect(),
+        )
     };
     assert!(gap(&before) < 3.0 && (650.0..1000.0).contains(&gap(&under)), "{} {}", gap(&before), gap(&under));
     let charge = |spans: &[_]| median_ms(durations(spans, Svc::Payment, SpanKind::Server, "charge"));
@@ -125,7 +129,9 @@ fn exception() {
     assert!(errors(&under, Svc::Catalog, SpanKind::Server).0 <= 4);
     let origin = severe(&items, Svc::Payment);
     let with_stack = origin.iter().filter(|log| {
-        ["exception.stacktrace", "code.line.number"].iter().all(|key| log.attributes.iter().any(|(known, _)| known == key))
+        ["exception.stacktrace", "code.line.number"]
+            .iter()
+            .all(|key| log.attributes.iter().any(|(known, _)| known == key))
     });
     assert!(with_stack.count() > 20);
     assert!(under.iter().any(|(resource, span)| resource.service == Svc::Payment
@@ -141,7 +147,10 @@ fn swallowed() {
     let lines = |items: &[Item], text: &str| -> [usize; 2] {
         let found: Vec<i64> =
             logs(items).iter().filter(|(_, log)| log.body.contains(text)).map(|(_, log)| log.time_ns).collect();
-        [found.iter().filter(|time| **time < FROM_NS).count(), found.iter().filter(|time| **time >= FROM_NS + SECOND_NS).count()]
+        [
+            found.iter().filter(|time| **time < FROM_NS).count(),
+            found.iter().filter(|time| **time >= FROM_NS + SECOND_NS).count(),
+        ]
     };
     let (items, _) = broken("swallowed");
     let [before, under] = halves(&items);
@@ -188,7 +197,13 @@ fn retry_storm() {
         pairs(spans, Svc::Checkout, Svc::Inventory).len() as f64 / orders as f64
     };
     assert!((0.9..1.1).contains(&per_order(&before)) && (2.2..4.0).contains(&per_order(&under)));
-    assert!(pairs(&under, Svc::Checkout, Svc::Inventory).iter().filter(|(client, server)| client.is_error() && server.is_error()).count() > 100);
+    assert!(
+        pairs(&under, Svc::Checkout, Svc::Inventory)
+            .iter()
+            .filter(|(client, server)| client.is_error() && server.is_error())
+            .count()
+            > 100
+    );
     assert!(pairs(&under, Svc::Frontend, Svc::Inventory).iter().filter(|(client, _)| client.is_error()).count() <= 3);
 }
 
@@ -200,10 +215,15 @@ fn gone() {
     for (name, service) in [("shipping", Svc::Shipping), ("tax", Svc::Tax)] {
         let (items, _) = broken(&format!("gone:{name}"));
         let [before, under] = halves(&items);
-        let heard = |spans: &[(Resource, &Span)]| spans.iter().filter(|(resource, _)| resource.service == service).count();
+        let heard =
+            |spans: &[(Resource, &Span)]| spans.iter().filter(|(resource, _)| resource.service == service).count();
         assert!(heard(&before) > 50);
         assert_eq!(heard(&under), 0);
-        assert!(!logs(&items).iter().any(|(resource, log)| resource.service == service && log.time_ns > FROM_NS + SECOND_NS));
+        assert!(
+            !logs(&items)
+                .iter()
+                .any(|(resource, log)| resource.service == service && log.time_ns > FROM_NS + SECOND_NS)
+        );
         let refused = under.iter().filter(|(resource, span)| {
             resource.service == Svc::Checkout
                 && span.kind == SpanKind::Client
@@ -231,7 +251,9 @@ fn bad_version() {
     let (items, truth) = broken("bad-version");
     let [_, under] = halves(&items);
     let mut by_pod: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
-    for (resource, span) in under.iter().filter(|(resource, span)| resource.service == Svc::Payment && span.kind == SpanKind::Server) {
+    for (resource, span) in
+        under.iter().filter(|(resource, span)| resource.service == Svc::Payment && span.kind == SpanKind::Server)
+    {
         let attributes = otlp::resource_attributes(*resource);
         let part = |key: &str| match attributes.iter().find(|(known, _)| *known == key) {
             Some((_, Value::Text(text))) => text.clone(),
@@ -259,10 +281,14 @@ fn full_queue() {
     for (queue, service) in [("mails", Svc::Email), ("orders", Svc::Orders)] {
         let (items, _) = broken(&format!("full-queue:{queue}"));
         let all = spans(&items);
-        let producers: HashMap<u64, &Span> =
-            all.iter().filter(|(_, span)| span.kind == SpanKind::Producer).map(|(_, span)| (span.span_id, *span)).collect();
+        let producers: HashMap<u64, &Span> = all
+            .iter()
+            .filter(|(_, span)| span.kind == SpanKind::Producer)
+            .map(|(_, span)| (span.span_id, *span))
+            .collect();
         let waits = |from_s: i64, to_s: i64| {
-            let consumers = all.iter().filter(|(resource, span)| resource.service == service && span.kind == SpanKind::Consumer);
+            let consumers =
+                all.iter().filter(|(resource, span)| resource.service == service && span.kind == SpanKind::Consumer);
             let waits = consumers.filter_map(|(_, span)| {
                 let producer = producers[&span.links.first().map_or(span.parent_id, |(_, id)| *id)];
                 let sent_s = (producer.end_ns - START_NS) / SECOND_NS;
@@ -318,7 +344,9 @@ fn clock_skew() {
 // Guarantee: the callee's spans are roots of traces of their own, not shared; the client spans stay without an answer.
 #[test]
 fn broken_propagation() {
-    for (edge, from, to) in [("frontend->search", Svc::Frontend, Svc::Search), ("checkout->tax", Svc::Checkout, Svc::Tax)] {
+    for (edge, from, to) in
+        [("frontend->search", Svc::Frontend, Svc::Search), ("checkout->tax", Svc::Checkout, Svc::Tax)]
+    {
         let (items, _) = broken(&format!("broken-propagation:{edge}"));
         let [before, under] = halves(&items);
         assert!(pairs(&before, from, to).len() > 50);

@@ -24,7 +24,7 @@ pub struct Node {
     pub id: String,
     /// `service`, `database`, `messaging`, `external` or `user`.
     pub kind: &'static str,
-    /// The service's name, `system/namespace@address`, `system/queue`, or an address.
+    /// The service's name, `system/namespace@address` (without a namespace where spans name none), `system/queue`, or an address.
     pub name: String,
 }
 
@@ -76,7 +76,12 @@ impl Topology {
                     add(from.clone(), target.id, connection_type, "CLIENT spans");
                 }
                 Step::Ask(third, ..) => {
-                    add(from.clone(), id("external", third.address), "external", "CLIENT spans; nobody answers with spans");
+                    add(
+                        from.clone(),
+                        id("external", third.address),
+                        "external",
+                        "CLIENT spans; nobody answers with spans",
+                    );
                 }
                 Step::Publish(queue) => {
                     let topic = id("messaging", &format!("{}/{}", queue.system, queue.name));
@@ -106,6 +111,7 @@ impl Topology {
 
 fn store_node(store: &Store) -> Node {
     match store.address.contains(".shop.") {
+        true if store.namespace.is_empty() => node("database", format!("{}@{}", store.system, store.address)),
         true => node("database", format!("{}/{}@{}", store.system, store.namespace, store.address)),
         false => node("external", store.address.to_owned()),
     }

@@ -271,7 +271,13 @@ impl Walk<'_> {
                 Err(failure)
             }
             OnFailure::Degrade => {
-                self.log(frame, Level::Warn, format!("going on without {}: {}", callee.name(), failure.message), line + 3, None);
+                self.log(
+                    frame,
+                    Level::Warn,
+                    format!("going on without {}: {}", callee.name(), failure.message),
+                    line + 3,
+                    None,
+                );
                 frame.degraded = true;
                 Ok(())
             }
@@ -380,9 +386,10 @@ impl Walk<'_> {
         let mut wait_ns = self.length(queue.wait_ms, 0.5);
         // A queue that is full grows by half a second each second, up to the size of the fault.
         let filling = |target: &Target| matches!(target, Target::Queue(filled) if filled.name == queue.name);
-        let since_ns = self.faults.iter().find(|fault| {
-            fault.kind == Kind::FullQueue && fault.is_on(sent_ns) && filling(&fault.target)
-        });
+        let since_ns = self
+            .faults
+            .iter()
+            .find(|fault| fault.kind == Kind::FullQueue && fault.is_on(sent_ns) && filling(&fault.target));
         let since_ns = since_ns.map(|fault| fault.from_ns);
         if let Some(longest_ms) = self.strike(Kind::FullQueue, sent_ns, frame.trace_id, filling) {
             let grown_ms = since_ns.map_or(0.0, |since_ns| (sent_ns - since_ns) as f64 / 2e6);
@@ -401,20 +408,12 @@ impl Walk<'_> {
             false => (frame.trace_id, producer_id, None),
         };
         let address = queue.address.to_owned();
-        let caller =
-            Caller { trace_id, parent_id, shared: false, link, address, queue: Some(queue), overloads: false };
+        let caller = Caller { trace_id, parent_id, shared: false, link, address, queue: Some(queue), overloads: false };
         self.serve(queue.consumer, caller, received_ns);
     }
 
     // A span without anything below it, from `start_ns` until now; its id.
-    fn leaf(
-        &mut self,
-        frame: &Frame,
-        style: Style,
-        start_ns: i64,
-        status: Status,
-        remote: Option<Remote>,
-    ) -> u64 {
+    fn leaf(&mut self, frame: &Frame, style: Style, start_ns: i64, status: Status, remote: Option<Remote>) -> u64 {
         let span_id = self.random.id();
         let ids = Ids { trace_id: frame.trace_id, span_id, parent_id: frame.span_id, shared: false };
         let ending = Ending { status, events: Vec::new(), links: Vec::new(), remote };
@@ -461,14 +460,7 @@ impl Walk<'_> {
         self.is_on(Kind::Gone, at_ns, |target| matches!(target, Target::Code(gone, _) if *gone == service))
     }
 
-    fn log(
-        &mut self,
-        frame: &mut Frame,
-        level: Level,
-        text: String,
-        line: u32,
-        exception: Option<(&Failure, String)>,
-    ) {
+    fn log(&mut self, frame: &mut Frame, level: Level, text: String, line: u32, exception: Option<(&Failure, String)>) {
         frame.now_ns += self.length(0.02, 0.3);
         let due_ns = frame.now_ns;
         let time_ns = due_ns + self.skew(frame.resource, due_ns, frame.trace_id);
@@ -508,9 +500,12 @@ impl Walk<'_> {
     pub(crate) fn skew(&mut self, resource: Resource, at_ns: i64, trace_id: u128) -> i64 {
         let host = resource.service.about().pods[usize::from(resource.pod)].1;
         debug_assert!(host < HOSTS.len());
-        let ms = self.strike(Kind::ClockSkew, at_ns, trace_id, |target| {
-            matches!(target, Target::Host(skewed) if *skewed == host)
-        });
+        let ms = self.strike(
+            Kind::ClockSkew,
+            at_ns,
+            trace_id,
+            |target| matches!(target, Target::Host(skewed) if *skewed == host),
+        );
         ms.map_or(0, |ms| (ms * 1e6) as i64)
     }
 }

@@ -47,14 +47,20 @@ fn what_is_sent_is_stored() {
     assert!(spans > 2000 && logs > 800 && number(&sum, "Zipkin spans") > 20, "{sum}");
     let ingest = program.api("/ingest");
     assert_eq!(ingest["stored"], json!({"traces": spans, "logs": logs, "metrics": 0}), "{sum} {ingest}");
-    assert!([&ingest["rejected"], &ingest["dead_letters"]].iter().all(|counts| !counts.to_string().contains(|digit| ('1'..='9').contains(&digit))), "{ingest}");
+    assert!(
+        [&ingest["rejected"], &ingest["dead_letters"]]
+            .iter()
+            .all(|counts| !counts.to_string().contains(|digit| ('1'..='9').contains(&digit))),
+        "{ingest}"
+    );
 
     let services = program.api("/services?from=now-1h&to=now%2B5m");
     let services = services["services"].as_array().unwrap();
     assert_eq!(services.len(), 13, "{services:?}");
     let counted: u64 = services.iter().map(|service| service["spans"].as_u64().unwrap()).sum();
     assert_eq!(counted, spans);
-    let errors = |name: &str| services.iter().find(|service| service["name"] == name).unwrap()["errors"].as_u64().unwrap();
+    let errors =
+        |name: &str| services.iter().find(|service| service["name"] == name).unwrap()["errors"].as_u64().unwrap();
     assert!(errors("payment") > 2 && errors("frontend") > 2 && errors("catalog") < 20);
 
     // Three begin, three end; what lasted ends with the run.
@@ -67,7 +73,10 @@ fn what_is_sent_is_stored() {
     let example = program.api(&format!("/traces/{}", ended["examples"][0].as_str().unwrap()));
     let failed = example["spans"].as_array().unwrap().iter().find(|span| span["service"] == "payment").unwrap();
     let resource = &example["resources"][failed["resource_index"].as_u64().unwrap() as usize];
-    assert!(resource.to_string().contains("2.4.0") && resource.to_string().contains(ended["pod"].as_str().unwrap()), "{resource}");
+    assert!(
+        resource.to_string().contains("2.4.0") && resource.to_string().contains(ended["pod"].as_str().unwrap()),
+        "{resource}"
+    );
 
     let listed = program.api("/traces?from=now-1h&to=now%2B5m&service=tax&limit=1");
     let trace = program.api(&format!("/traces/{}", listed["traces"][0]["trace_id"].as_str().unwrap()));
@@ -81,7 +90,8 @@ fn what_is_sent_is_stored() {
     let logs = trace["logs"].as_array().unwrap();
     assert!(logs.iter().any(|log| log["service"] == "tax" && log["join"] == "found"), "{logs:?}");
 
-    let (sum, _) = past_minute(&program, &["--protocol", "grpc", "--endpoint", &program.otlp_grpc, "--tenant", "shop-a"]);
+    let (sum, _) =
+        past_minute(&program, &["--protocol", "grpc", "--endpoint", &program.otlp_grpc, "--tenant", "shop-a"]);
     program.flush();
     let more = number(&sum, "spans,") + number(&sum, "Zipkin spans");
     assert_eq!(program.api("/ingest")["stored"]["traces"], spans + more, "{sum}");
@@ -222,7 +232,10 @@ fn arguments() {
         (&["--rate", "0"], "a rate is a number above 0"),
         (&["--backfill", "yesterday"], "a length of time is written"),
         (&["--endpoint", "localhost"], "is no address such as"),
-        (&["--endpoint", nobody, "--zipkin-endpoint", nobody, "--patience", "0"], "start a server with `hypocenter run`"),
+        (
+            &["--endpoint", nobody, "--zipkin-endpoint", nobody, "--patience", "0"],
+            "start a server with `hypocenter run`",
+        ),
     ];
     for (arguments, reason) in wrong {
         let (success, _, err) = run(arguments);
