@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use demo::{Ends, Item, Kind, Order, Payload, Settings, Simulator, Topology};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::say;
@@ -133,13 +134,18 @@ async fn live(args: DemoArgs) -> anyhow::Result<ExitCode> {
         let url = demo_page::serve(address, stage.clone()).await?;
         herald.tell(&format!("Control page: {url}"));
     }
+    let (mut interrupt, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::spawn(async move {
-        // Without signals the program ends as any other does.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stopper.send_replace(true);
-            let _ = tokio::signal::ctrl_c().await;
-            std::process::exit(130);
-        }
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = term.recv() => {}
+            }
+        };
+        next().await;
+        stopper.send_replace(true);
+        next().await;
+        std::process::exit(130);
     });
     let mut show = Show {
         stage,
@@ -186,7 +192,7 @@ impl Show {
             let (reached_ns, caught_up) = if stopped { (self.end_ns, true) } else { self.simulate() };
             let over = stopped || reached_ns >= self.end_ns;
             // At the end, what is still under way is not waited for.
-            self.send_due(if over { i64::MAX } else { reached_ns }).await?;
+            self.send_due(if over { i64::MAX } else { reached_ns }, herald).await?;
             let now_ns = clock::now_ns().min(self.end_ns);
             herald.tell_faults(&self.stage, if stopped { now_ns } else { reached_ns })?;
             if over {
@@ -237,7 +243,7 @@ impl Show {
         (reached_ns, caught_up)
     }
 
-    async fn send_due(&mut self, until_ns: i64) -> anyhow::Result<()> {
+    async fn send_due(&mut self, until_ns: i64, herald: &Herald) -> anyhow::Result<()> {
         loop {
             let (mut spans, mut logs, mut zipkin) = (Vec::new(), Vec::new(), Vec::new());
             while spans.len().max(logs.len()).max(zipkin.len()) < LOAD_ITEMS_MAX
@@ -251,8 +257,18 @@ impl Show {
                 }
             }
             let (traces, logs, zipkin) = (Load::Traces(spans), Load::Logs(logs), Load::Zipkin(zipkin));
-            let sent =
-                tokio::join!(self.sender.deliver(&traces), self.sender.deliver(&logs), self.sender.deliver(&zipkin));
+            let sender = &self.sender;
+            let sent = async { tokio::join!(sender.deliver(&traces), sender.deliver(&logs), sender.deliver(&zipkin)) };
+            let mut sent = std::pin::pin!(sent);
+            let sent = loop {
+                tokio::select! {
+                    sent = &mut sent => break sent,
+                    () = tokio::time::sleep(STATUS_EVERY) => {
+                        let reason = sender.waits_for().unwrap_or_else(|| "no answer yet".to_owned());
+                        herald.tell(&format!("  waiting for the server: {reason}"));
+                    }
+                }
+            };
             let mut counts = lock(&self.stage.counts);
             for (sent, trouble) in [sent.0, sent.1, sent.2] {
                 counts.add(&sent);

@@ -2,6 +2,7 @@
 //! repeats while a server asks for patience, and a count of what became of every item.
 
 use std::io::Write as _;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -14,6 +15,8 @@ use prost::Message as _;
 use tokio::sync::watch;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
+
+use crate::demo_run::lock;
 
 /// Items of one kind, ready to go.
 pub(crate) enum Load {
@@ -53,6 +56,8 @@ pub(crate) struct Sender {
     patience: Duration,
     // Whether waiting makes no sense any more.
     stop: watch::Receiver<bool>,
+    // Why it waits.
+    trouble: Mutex<Option<String>>,
 }
 
 /// How a sender is set up.
@@ -71,7 +76,7 @@ pub(crate) struct Setup {
 
 enum Way {
     Http(String),
-    Grpc { traces: TraceServiceClient<Channel>, logs: LogsServiceClient<Channel> },
+    Grpc(Channel),
 }
 
 // How one attempt ended.
@@ -88,7 +93,6 @@ const WAIT_MIN: Duration = Duration::from_millis(200);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 const WAIT_ASKED_MAX: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
-const GRPC_BYTES_MAX: usize = 64 * 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Load {
@@ -135,13 +139,7 @@ impl Sender {
         let way = if grpc {
             anyhow::ensure!(otlp.starts_with("http://"), "gRPC goes unencrypted; for {otlp} take --protocol http");
             let endpoint = Endpoint::from_shared(otlp.clone()).with_context(|| format!("reading `{otlp}`"))?;
-            let channel = endpoint.connect_timeout(Duration::from_secs(5)).timeout(REQUEST_TIMEOUT).connect_lazy();
-            Way::Grpc {
-                traces: TraceServiceClient::new(channel.clone())
-                    .send_compressed(CompressionEncoding::Gzip)
-                    .max_decoding_message_size(GRPC_BYTES_MAX),
-                logs: LogsServiceClient::new(channel).send_compressed(CompressionEncoding::Gzip),
-            }
+            Way::Grpc(endpoint.connect_timeout(Duration::from_secs(5)).timeout(REQUEST_TIMEOUT).connect_lazy())
         } else {
             Way::Http(otlp.clone())
         };
@@ -154,7 +152,13 @@ impl Sender {
         let here = ["//127.", "//localhost", "//[::1]"].iter().any(|host| otlp.contains(host) || zipkin.contains(host));
         let config = if here { config.proxy(None) } else { config };
         let zipkin = format!("{}/api/v2/spans", zipkin.trim_end_matches('/'));
-        Ok(Sender { way, agent: config.build().into(), zipkin, headers, patience, stop })
+        let (agent, trouble) = (config.build().into(), Mutex::default());
+        Ok(Sender { way, agent, zipkin, headers, patience, stop, trouble })
+    }
+
+    /// Why it waits for a server, if it does.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        lock(&self.trouble).clone()
     }
 
     /// Delivers items, and says what became of them and the first trouble met.
@@ -167,7 +171,12 @@ impl Sender {
         let message = Message::of(load, &self.way);
         let (begun, mut wait) = (Instant::now(), WAIT_MIN);
         loop {
-            match self.attempt(&message).await {
+            let attempt = self.attempt(&message).await;
+            *lock(&self.trouble) = match &attempt {
+                Attempt::Later(reason, _) => Some(reason.clone()),
+                _ => None,
+            };
+            match attempt {
                 Attempt::Taken(rejected, reason) => {
                     let taken = items.saturating_sub(rejected);
                     match load {
@@ -213,14 +222,16 @@ impl Sender {
 
     async fn attempt(&self, message: &Message) -> Attempt {
         match (message, &self.way) {
-            (Message::GrpcTraces(request), Way::Grpc { traces, .. }) => {
-                match traces.clone().export(self.with_metadata(request.clone())).await {
+            (Message::GrpcTraces(request), Way::Grpc(channel)) => {
+                let mut client = TraceServiceClient::new(channel.clone()).send_compressed(CompressionEncoding::Gzip);
+                match client.export(self.with_metadata(request.clone())).await {
                     Ok(answer) => taken_traces(answer.into_inner()),
                     Err(status) => grpc_trouble(&status),
                 }
             }
-            (Message::GrpcLogs(request), Way::Grpc { logs, .. }) => {
-                match logs.clone().export(self.with_metadata(request.clone())).await {
+            (Message::GrpcLogs(request), Way::Grpc(channel)) => {
+                let mut client = LogsServiceClient::new(channel.clone()).send_compressed(CompressionEncoding::Gzip);
+                match client.export(self.with_metadata(request.clone())).await {
                     Ok(answer) => taken_logs(answer.into_inner()),
                     Err(status) => grpc_trouble(&status),
                 }
@@ -288,8 +299,8 @@ impl Message {
     fn of(load: &Load, way: &Way) -> Message {
         let protobuf = "application/x-protobuf";
         let (path, content_type, signal, body) = match (load, way) {
-            (Load::Traces(spans), Way::Grpc { .. }) => return Message::GrpcTraces(demo::otlp::traces(spans)),
-            (Load::Logs(logs), Way::Grpc { .. }) => return Message::GrpcLogs(demo::otlp::logs(logs)),
+            (Load::Traces(spans), Way::Grpc(_)) => return Message::GrpcTraces(demo::otlp::traces(spans)),
+            (Load::Logs(logs), Way::Grpc(_)) => return Message::GrpcLogs(demo::otlp::logs(logs)),
             (Load::Traces(spans), Way::Http(_)) => {
                 ("/v1/traces", protobuf, Signal::Traces, demo::otlp::traces(spans).encode_to_vec())
             }

@@ -48,7 +48,7 @@ fn errors(spans: &[(Resource, &Span)], service: Svc, kind: SpanKind) -> (usize, 
     here.fold((0, 0), |(failed, all), (_, span)| (failed + usize::from(span.is_error()), all + 1))
 }
 
-fn severe<'a>(items: &'a [Item], service: Svc) -> Vec<&'a Log> {
+fn severe(items: &[Item], service: Svc) -> Vec<&Log> {
     let here = logs(items).into_iter().filter(|(resource, log)| resource.service == service && log.severity >= 17);
     here.map(|(_, log)| log).filter(|log| log.time_ns >= FROM_NS).collect()
 }
@@ -397,7 +397,7 @@ fn orders() {
     ];
     for (text, told) in good {
         let order = Order::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(fault::Fault::new(1, &order, 0).to_string(), told);
+        assert_eq!(Fault::new(1, &order, 0).to_string(), told);
     }
     let order = Order::parse("gone:tax@90s+2m").unwrap();
     assert_eq!((order.after_ms, order.for_ms), (90e3, Some(120e3)));
