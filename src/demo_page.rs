@@ -203,12 +203,11 @@ async fn page() -> Html<String> {
 }
 
 async fn state(State(stage): State<Arc<Stage>>) -> Html<String> {
-    let words = in_words(&stage);
+    let words = escape(&in_words(&stage));
     let now_ns = stage.now_ns();
     let mut page = format!(
         "<!doctype html><html lang=en><head><meta charset=utf-8><meta http-equiv=refresh content=2><title>State</title>\
-         <link rel=stylesheet href=/style.css></head><body><p>{}</p>",
-        escape(words.split("; broken").next().unwrap_or(&words))
+         <link rel=stylesheet href=/style.css></head><body><p>{words}</p>"
     );
     let shop = stage.shop();
     let (over, lasting): (Vec<&Fault>, Vec<&Fault>) = shop.faults().iter().partition(|fault| fault.is_over(now_ns));

@@ -201,7 +201,7 @@ impl Show {
             }
             if told.elapsed() >= STATUS_EVERY {
                 told = Instant::now();
-                herald.tell(&in_words(&self.stage));
+                herald.tell(&format!("{}{}", in_words(&self.stage), broken(&self.stage)));
                 if let Some(trouble) = self.trouble.take() {
                     herald.tell(&format!("  the first trouble: {trouble}"));
                 }
@@ -340,10 +340,8 @@ pub(crate) fn in_words(stage: &Stage) -> String {
     let now_ns = stage.now_ns();
     let shop = stage.shop();
     let seconds = (now_ns - shop.start_ns()).max(0) / 1_000_000_000;
-    let on: Vec<String> = shop.faults().iter().filter(|fault| fault.is_on(now_ns)).map(ToString::to_string).collect();
-    let broken = if on.is_empty() { String::new() } else { format!("; broken: {}", on.join(", ")) };
     format!(
-        "{:02}:{:02}:{:02}  {} visits; sent {} spans, {} logs, {} Zipkin spans; {} refused, {} failed{broken}",
+        "{:02}:{:02}:{:02}  {} visits; sent {} spans, {} logs, {} Zipkin spans; {} refused, {} failed",
         seconds / 3600,
         seconds / 60 % 60,
         seconds % 60,
@@ -354,6 +352,14 @@ pub(crate) fn in_words(stage: &Stage) -> String {
         counts.refused,
         counts.failed
     )
+}
+
+// What is broken now, to be appended to a line; empty when nothing is.
+fn broken(stage: &Stage) -> String {
+    let now_ns = stage.now_ns();
+    let shop = stage.shop();
+    let on: Vec<String> = shop.faults().iter().filter(|fault| fault.is_on(now_ns)).map(ToString::to_string).collect();
+    if on.is_empty() { String::new() } else { format!("; broken: {}", on.join(", ")) }
 }
 
 /// Takes a lock whatever its last holder did: what is in it stays whole between statements.
