@@ -1,6 +1,7 @@
 //! The demo against the real program: what it says it sent is what is stored, and its faults are
 //! switched while it runs.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -241,4 +242,28 @@ fn arguments() {
         let (success, _, err) = run(arguments);
         assert!(!success && err.contains(reason), "{arguments:?}: {err}");
     }
+}
+
+// Scenario: a minute of the shop without faults.
+// Guarantee: the graph drawn from its spans is the shop's topology, no node and no edge more or less, and
+// every visit is counted on the user's edge.
+#[test]
+fn the_graph_is_the_topology() {
+    let program = Program::start();
+    let (sum, _) = past_minute(&program, &["--endpoint", &program.otlp_http]);
+    program.flush();
+    let output = Command::new(env!("CARGO_BIN_EXE_hypocenter")).args(["demo", "--topology"]).output().unwrap();
+    let topology: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let graph = program.api("/graph?from=now-10m&to=now%2B2m");
+    let edges = |graph: &Value| -> BTreeSet<String> {
+        let edges = graph["edges"].as_array().unwrap().iter();
+        edges.map(|edge| format!("{} -> {} {}", edge["source"], edge["target"], edge["connection_type"])).collect()
+    };
+    let nodes = |graph: &Value| -> BTreeSet<String> {
+        graph["nodes"].as_array().unwrap().iter().map(|node| format!("{} {}", node["id"], node["kind"])).collect()
+    };
+    assert_eq!(edges(&graph), edges(&topology));
+    assert_eq!(nodes(&graph), nodes(&topology));
+    let visits = graph["edges"].as_array().unwrap().iter().find(|edge| edge["source"] == "user:user").unwrap();
+    assert_eq!(visits["requests"].as_f64(), Some(number(&sum, "visits;") as f64), "{sum} {visits}");
 }
