@@ -10,7 +10,7 @@ ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*')
 
-.PHONY: setup build run test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import fuzz
+.PHONY: setup build run demo test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import fuzz
 
 ## Install what building, running and testing need (idempotent; works offline once packages are cached)
 setup: build tests/clients/.ready
@@ -24,6 +24,10 @@ build: ui/dist/index.html
 run: build
 	"$(TARGET)/release/hypocenter" engine install
 	exec "$(TARGET)/release/hypocenter" $(ARGS)
+
+## The simulated shop against a running Hypocenter, with a page to break it; ARGS="--fault latency" passes arguments
+demo: build
+	exec "$(TARGET)/release/hypocenter" demo --backfill 30m --control 127.0.0.1:7701 $(ARGS)
 
 # Plain `cargo test` also builds the examples, which the rooms' tests start as engines of their own.
 ## All tests: the UI, the rooms, the program over its real protocols, a short round of faults
@@ -47,12 +51,13 @@ fault-test:
 	"$(TARGET)/debug/hypocenter" engine install
 	HYPOCENTER_FAULT=full $(CARGO) test --locked --test fault -- $(ARGS)
 
-## The pages in chromium against the real program with data in it; pictures in target/ui-pages
+## The pages in chromium against the real program with data in it, and the demo's page; pictures in target/ui-pages
 test-ui: ui/dist/index.html tests/clients/.ready
 	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 	$(CARGO) build --locked
 	"$(TARGET)/debug/hypocenter" engine install
 	node tests/clients/ui_pages.mjs "$(TARGET)/debug/hypocenter" target/ui-pages
+	node tests/clients/demo_page.mjs "$(TARGET)/debug/hypocenter" target/ui-pages
 
 ## The recordings that DATA names, imported completely: counts equal the files'
 eval-import:

@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Sources};
 use crate::config_checks;
+use crate::demo_run::DemoArgs;
 use crate::flow;
 use crate::import::ImportArgs;
 
@@ -39,6 +40,8 @@ enum Command {
     },
     /// Send files (OTLP JSON lines, Zipkin JSON, Jaeger JSON) to a running server
     Import(ImportArgs),
+    /// Play a shop of simulated services that sends real telemetry, and break it on command
+    Demo(Box<DemoArgs>),
     /// The embedded engine: install its library, or serve (used by `run`)
     Engine {
         #[command(subcommand)]
@@ -116,6 +119,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(args) => crate::import::run(args),
+        Command::Demo(args) => crate::demo_run::run(*args),
         Command::Engine { command: EngineCommand::Install { from } } => install_engine(from),
         Command::Engine { command: EngineCommand::Serve } => engine::serve_from_parent(),
         Command::Completion { shell } => {

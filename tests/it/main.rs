@@ -7,6 +7,7 @@
 
 mod clients;
 mod graph;
+mod demo;
 mod import;
 mod large;
 mod limits;
