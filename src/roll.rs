@@ -38,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const REST_TIMES: u32 = 20;
 /// But not longer.
 const REST_MAX: Duration = Duration::from_secs(60);
+/// A minute that ClickHouse refused is left alone for this time.
+const REFUSED_REST: Duration = Duration::from_secs(10);
 /// A lease ends after this time without renewal.
 const LEASE: Duration = Duration::from_secs(15);
 /// How often it is renewed, and looked at by those who do not hold it.
@@ -233,6 +235,8 @@ struct Reign {
     dirty: HashMap<Key, Dirt>,
     /// Minutes that are left alone for a while.
     resting: HashMap<Key, Instant>,
+    /// Minutes that ClickHouse refused to read or write.
+    refused: HashMap<Key, Instant>,
     /// Looks at the parts, numbered; when, and which blocks are rolled up once all that they found is.
     looks: VecDeque<(u64, Instant, Vec<ProgressRow>)>,
     look: u64,
@@ -266,6 +270,7 @@ impl Reign {
             feed,
             dirty: HashMap::new(),
             resting: HashMap::new(),
+            refused: HashMap::new(),
             looks: VecDeque::new(),
             look: 0,
             unnoted: HashMap::new(),
@@ -307,12 +312,28 @@ impl Reign {
             Err(error) => return Err(error.into()),
         }
         let mut more = false;
+        let (mut done, mut refused) = (0, None);
         while let Some((tenant, batch)) = self.next_batch() {
-            self.roll(&tenant, batch).await?;
+            let keys: Vec<Key> = batch.iter().map(|(minute, _)| (tenant.clone(), *minute)).collect();
+            match self.roll(&tenant, batch).await {
+                Ok(()) => done += 1,
+                // One that ClickHouse refuses must not be in the way of the others.
+                Err(End::Trouble(error @ LookupError::Refused(_))) => {
+                    warn!(%error, minutes = keys.len(), "minutes of the service graph are put off");
+                    self.metrics.failures.inc();
+                    let until = Instant::now() + REFUSED_REST;
+                    self.refused.extend(keys.into_iter().map(|key| (key, until)));
+                    refused = Some(error);
+                }
+                Err(end) => return Err(end),
+            }
             if began.elapsed() >= ROUND {
                 more = true;
                 break;
             }
+        }
+        if let (0, Some(error)) = (done, refused) {
+            return Err(error.into());
         }
         self.settle().await?;
         self.took = began.elapsed();
@@ -388,8 +409,10 @@ impl Reign {
     fn next_batch(&mut self) -> Option<(String, Vec<(i64, Dirt)>)> {
         let now = Instant::now();
         self.resting.retain(|_, until| *until > now);
+        self.refused.retain(|_, until| *until > now);
         let hurried = self.waiting.iter().map(|(look, _)| *look).max().unwrap_or(0);
-        let may = |key: &Key, dirt: &Dirt| dirt.since <= hurried || !self.resting.contains_key(key);
+        let is_rested = |key: &Key, dirt: &Dirt| dirt.since <= hurried || !self.resting.contains_key(key);
+        let may = |key: &Key, dirt: &Dirt| is_rested(key, dirt) && !self.refused.contains_key(key);
         let newest =
             self.dirty.iter().filter(|(key, dirt)| may(key, dirt)).map(|(key, _)| key).max_by_key(|key| key.1)?;
         let (tenant, last) = newest.clone();

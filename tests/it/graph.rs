@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::program::{Program, eventually, now_ns, request};
+use crate::program::{Program, command, eventually, now_ns, request};
 
 /// A span as a line: `minute id<parent service kind [key=value …]`.
 fn span(trace: u64, base_ns: u64, line: &str) -> (String, Value) {
@@ -92,6 +92,17 @@ fn shuffled<T>(mut items: Vec<T>, seed: u64) -> Vec<T> {
     items
 }
 
+// Runs the program until it dies at a named point.
+fn crash_at(dir: &std::path::Path, point: &str) {
+    let mut child = command(dir, &["--crash-at", point]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut ended = None;
+    eventually(point, || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert!(!ended.unwrap().success(), "it must die at {point}");
+}
+
 // All of the answer that does not say when it was made.
 fn lasting(graph: &Value) -> (Value, Value) {
     (graph["nodes"].clone(), graph["edges"].clone())
@@ -110,8 +121,8 @@ fn sorted(text: &str) -> Vec<&str> {
     lines
 }
 
-// Scenario: the spans of forty traces at once; the same shuffled, in many requests, twice some of them, with a
-// kill in the middle of rolling and another restart.
+// Scenario: the spans of forty traces at once; the same shuffled, in many requests, twice some of them, with
+// kills just before and just after minutes are written, and another restart.
 // Guarantee: both give the same nodes and edges, byte for byte; nothing is left waiting after a flush.
 #[test]
 fn order_repetition_and_restarts_do_not_show() {
@@ -132,8 +143,11 @@ fn order_repetition_and_restarts_do_not_show() {
         send(&program, "", chunk);
         match number {
             4 => {
-                std::thread::sleep(std::time::Duration::from_millis(1_200));
                 program.kill();
+                // What was sent last is rolled up now: killed just before, then just after it was written.
+                for point in ["before-roll", "after-roll"] {
+                    crash_at(dir.path(), point);
+                }
                 program = Program::start_in(dir.path(), &[]);
             }
             9 => {
@@ -172,6 +186,59 @@ fn late_spans_correct_the_past() {
     eventually("the late spans are in the graph", || sorted(&edges(&graph_of(&program, "", ""))) == wanted);
 }
 
+// Scenario: for every edge of the graph its traces are asked for, over all and page by page; edges that are
+// not drawn, and half an edge.
+// Guarantee: exactly the traces that draw it; none for what is not drawn (a client whose server is stored calls
+// nobody outside); half an edge is refused.
+#[test]
+fn an_edge_leads_to_its_traces() {
+    let base_ns = base_ns();
+    let program = Program::start();
+    send(&program, "", &shop(base_ns, 0..40));
+    send(&program, "", &[span(77, base_ns, "0 1< pay server"), span(77, base_ns, "1 2<1 bank server")]);
+    program.flush();
+    let traces = |source: &str, target: &str, more: &str| {
+        program.api(&format!("/traces?edge_source={source}&edge_target={target}&limit=100{more}"))
+    };
+    let count = |answer: &Value| answer["traces"].as_array().unwrap().len();
+    for (source, target, expected) in [
+        ("shop", "pay", 40),
+        ("service:pay", "bank", 41),
+        ("user:user", "pay", 1),
+        ("pay", "database:postgresql/orders@db-1", 40),
+        ("bank", "external:rates.example.com", 40),
+        ("pay", "external:bank", 0),
+        ("pay", "shop", 0),
+        ("nobody", "pay", 0),
+    ] {
+        let answer = traces(source, target, "");
+        assert_eq!(count(&answer), expected, "{source} -> {target}: {answer}");
+        assert_eq!(answer["next_cursor"], Value::Null);
+    }
+    let minute = format!("&from={}&to={}", base_ns + 30_000_000_000, base_ns + 31_000_000_000);
+    let edge = graph_of(&program, "", &minute.replacen('&', "?", 1));
+    let edge = edge["edges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|edge| edge["target"] == "service:pay" && edge["source"] == "service:shop");
+    let calls = edge.unwrap()["requests"].as_u64().unwrap() as usize;
+    assert!((1..40).contains(&calls));
+    assert_eq!(count(&traces("shop", "pay", &minute)), calls, "the traces of a minute are those of its edge");
+    let (mut listed, mut cursor) = (Vec::new(), String::new());
+    for _ in 0..10 {
+        let page = program.api(&format!("/traces?edge_source=pay&edge_target=bank&limit=9{cursor}"));
+        listed.extend(page["traces"].as_array().unwrap().iter().map(|trace| trace["trace_id"].to_string()));
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(listed.len(), 41);
+    listed.sort();
+    listed.dedup();
+    assert_eq!(listed.len(), 41, "each once");
+    assert_eq!(program.get("/api/v1/traces?edge_source=pay").status, 400);
+}
+
 // Scenario: two tenants send other spans under the same ids; one asks around a service, in Grafana's form,
 // for nothing, and wrongly.
 // Guarantee: each sees its own; the window told is made of whole minutes; focus and form as described; wrong
@@ -182,7 +249,8 @@ fn tenants_windows_and_forms() {
     let program = Program::start_with(&["--set", "tenancy.enabled=true"]);
     send(&program, "a", &shop(base_ns, 0..40));
     send(&program, "b", &[span(1, base_ns, "0 1< elsewhere server")]);
-    program.flush();
+    let flushed = request("POST", &format!("{}/api/v1/flush", program.http), &[("x-scope-orgid", "a")], &[]);
+    assert_eq!(flushed.status, 200, "{}", flushed.text());
     assert_eq!(sorted(&edges(&graph_of(&program, "a", ""))), sorted(SHOP));
     assert_eq!(edges(&graph_of(&program, "b", "")), "user:user -> elsewhere rpc 1\n");
     assert_eq!(graph_of(&program, "c", "")["nodes"], json!([]));

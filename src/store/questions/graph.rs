@@ -16,9 +16,11 @@ pub struct Minutes {
     pub to_s: i64,
 }
 
-/// An edge, summed.
+/// An edge of an hour, summed.
 #[derive(Clone, Debug, Row, Deserialize)]
 pub struct EdgeRow {
+    /// Hours since the epoch.
+    pub hour: i64,
     /// What calls.
     pub source_kind: String,
     /// Its name.
@@ -39,9 +41,11 @@ pub struct EdgeRow {
     pub latency: (Vec<i16>, Vec<f64>),
 }
 
-/// A node, summed.
+/// A node of an hour, summed.
 #[derive(Clone, Debug, Row, Deserialize)]
 pub struct NodeRow {
+    /// Hours since the epoch.
+    pub hour: i64,
     /// What.
     pub kind: String,
     /// Name.
@@ -52,15 +56,26 @@ pub struct NodeRow {
     pub errors: f64,
     /// Durations: bucket indexes and weighted counts.
     pub latency: (Vec<i16>, Vec<f64>),
-    /// Reason codes and spans, of minutes before `young_s`.
-    pub old: (Vec<String>, Vec<u64>),
-    /// The same of minutes since.
-    pub new: (Vec<String>, Vec<u64>),
+    /// Reason codes and spans.
+    pub unpaired: (Vec<String>, Vec<u64>),
 }
 
-/// Which generations a window has.
+/// The reasons of a node.
+#[derive(Clone, Debug, Row, Deserialize)]
+pub struct ReasonsRow {
+    /// What.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Reason codes and spans.
+    pub unpaired: (Vec<String>, Vec<u64>),
+}
+
+/// Which generations an hour has in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Row, Deserialize)]
-pub struct State {
+pub struct Hour {
+    /// Hours since the epoch.
+    pub hour: i64,
     /// Minutes, replaced generations included.
     pub minutes: u64,
     /// Of them and their generations.
@@ -78,20 +93,24 @@ struct Waiting {
     waiting: u64,
 }
 
-/// Which generations the window has.
-pub async fn state(ask: &Ask<'_>, minutes: Minutes) -> Result<State, AskError> {
-    Ok(sql(include_str!("graph_state.sql"), ask, minutes).query(ask).fetch_one().await?)
+/// Which generations the hours of the window have; hours without any are left out.
+pub async fn hours(ask: &Ask<'_>, minutes: Minutes) -> Result<Vec<Hour>, AskError> {
+    Ok(sql(include_str!("graph_hours.sql"), ask, minutes).query(ask).fetch_all().await?)
 }
 
-/// The edges, by source and target.
+/// The edges, by hour, source and target.
 pub async fn edges(ask: &Ask<'_>, minutes: Minutes) -> Result<Vec<EdgeRow>, AskError> {
     Ok(sql(include_str!("graph_edges.sql"), ask, minutes).query(ask).fetch_all().await?)
 }
 
-/// The nodes, by kind and name.
-pub async fn nodes(ask: &Ask<'_>, minutes: Minutes, young_s: i64) -> Result<Vec<NodeRow>, AskError> {
-    let sql = sql(include_str!("graph_nodes.sql"), ask, minutes).set("young", Param::I64(young_s));
-    Ok(sql.query(ask).fetch_all().await?)
+/// The nodes, by hour, kind and name.
+pub async fn nodes(ask: &Ask<'_>, minutes: Minutes) -> Result<Vec<NodeRow>, AskError> {
+    Ok(sql(include_str!("graph_nodes.sql"), ask, minutes).query(ask).fetch_all().await?)
+}
+
+/// The reasons of the nodes that have any.
+pub async fn reasons(ask: &Ask<'_>, minutes: Minutes) -> Result<Vec<ReasonsRow>, AskError> {
+    Ok(sql(include_str!("graph_reasons.sql"), ask, minutes).query(ask).fetch_all().await?)
 }
 
 /// Whether stored spans wait for the roller for longer than usual.

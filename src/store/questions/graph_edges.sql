@@ -1,5 +1,6 @@
--- The edges of a window of whole minutes, merged.
+-- The edges of a window of whole minutes, merged by hour.
 SELECT
+    toInt64(intDiv(toUnixTimestamp(Minute), 3600)) AS hour,
     `Edges.SourceKind` AS source_kind,
     `Edges.Source` AS source,
     `Edges.TargetKind` AS target_kind,
@@ -14,5 +15,5 @@ ARRAY JOIN Edges
 WHERE Tenant = {tenant:String}
     AND Minute >= toDateTime({from:Int64})
     AND Minute < toDateTime({to:Int64})
-GROUP BY source_kind, source, target_kind, target, connection_type
-ORDER BY source_kind, source, target_kind, target, connection_type
+GROUP BY hour, source_kind, source, target_kind, target, connection_type
+ORDER BY hour, source_kind, source, target_kind, target, connection_type

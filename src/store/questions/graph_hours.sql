@@ -1,5 +1,6 @@
--- Which generations a window has: the same state, the same graph.
+-- Which generations the hours of a window have: the same digest, the same graph.
 SELECT
+    toInt64(intDiv(toUnixTimestamp(Minute), 3600)) AS hour,
     count() AS minutes,
     sum(cityHash64(Minute, Generation)) AS digest,
     toInt64(toUnixTimestamp(min(Minute))) AS first_s,
@@ -9,3 +10,5 @@ FROM graph_minutes
 WHERE Tenant = {tenant:String}
     AND Minute >= toDateTime({from:Int64})
     AND Minute < toDateTime({to:Int64})
+GROUP BY hour
+ORDER BY hour
