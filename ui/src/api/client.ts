@@ -58,6 +58,9 @@ export interface TraceFilter extends Range {
   min_duration?: string | null;
   max_duration?: string | null;
   attr?: string[];
+  /** Both or none: ids of the two nodes of an edge that the traces draw in the service graph. */
+  edge_source?: string | null;
+  edge_target?: string | null;
 }
 
 export interface LogFilter extends Range {

@@ -1,7 +1,6 @@
 /** The checkers for every answer the pages read, tied to the generated types. What a checker gives is the type that pages use. */
 import { any, arr, bool, dict, type Checked, list, ns, num, or, pick, str } from "./check";
 import type * as T from "./types.gen";
-import type * as G from "./types.graph";
 
 const attributes = or(dict(any), {} as Record<string, unknown>);
 const texts = list(str);
@@ -108,13 +107,13 @@ export const ledger = pick<T.LedgerAnswer>()({ entries: arr(entry), next_cursor:
 
 const measured = { requests: num, errors: or(num, 0), p50_ns: or(ns, "0"), p95_ns: or(ns, "0"), p99_ns: or(ns, "0") };
 
-const graphNode = pick<G.GraphNode>()({ id: str, name: str, kind: str, ...measured, unpaired: or(dict(num), {} as Record<string, number>), x: num, y: num });
+const graphNode = pick<T.GraphNode>()({ id: str, name: str, kind: str, ...measured, unpaired: or(dict(num), {} as Record<string, number>), x: num, y: num });
 export type GraphNode = Checked<typeof graphNode>;
 
-const graphEdge = pick<G.GraphEdge>()({ source: str, target: str, connection_type: or(str, ""), ...measured });
+const graphEdge = pick<T.GraphEdge>()({ source: str, target: str, connection_type: or(str, ""), ...measured });
 export type GraphEdge = Checked<typeof graphEdge>;
 
-export const graph = pick<G.GraphAnswer>()({
+export const graph = pick<T.GraphAnswer>()({
   nodes: arr(graphNode), edges: arr(graphEdge), from_ns: ns, to_ns: ns, rolled_to_ns: or(ns, null), partial: or(bool, false), partial_reason: or(str, null),
 });
 export type GraphAnswer = Checked<typeof graph>;

@@ -19,9 +19,9 @@ import { formatMs, nsToMs } from "../../state/time";
 import { navigate, params, setParams } from "../../state/url";
 import { GraphCanvas } from "./canvas";
 import type { Chosen } from "./paint";
-import { NodeMark, Panel, type Period, tracesLink } from "./panel";
+import { edgeLink, NodeMark, Panel, type Period, tracesLink } from "./panel";
 import { GraphTable } from "./table";
-import { findNode, isService, KINDS, nameOf, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
+import { findNode, isService, KINDS, nameOf, servicesOf, tookText, WAYS } from "./words";
 import "./graph.css";
 
 const AGAIN_MS = 10_000;
@@ -57,8 +57,9 @@ export function GraphPage() {
   };
   const open = () => {
     if (!graph || !period) return;
-    const behind = selected.edge >= 0 ? serviceOfEdge(graph, selected.edge) : selected.node >= 0 ? servicesOf(graph, selected.node)[0] : null;
-    if (behind) navigate(tracesLink(behind, period));
+    const behind = selected.node >= 0 ? servicesOf(graph, selected.node)[0] : null;
+    if (selected.edge >= 0) navigate(edgeLink(graph, selected.edge, period));
+    else if (behind) navigate(tracesLink(behind, period));
   };
   const failing = () => {
     if (!graph) return;
@@ -181,7 +182,7 @@ function Nothing({ service }: { service: string | null }) {
     return (
       <Empty title="Nothing has arrived yet" icon="graph">
         <p>The graph is drawn from spans. Point an OpenTelemetry exporter or a Zipkin reporter at Hypocenter, and the services appear here with the calls between them.</p>
-        <GettingStarted addresses={addressesOf(ingest.data.addresses)} />
+        <GettingStarted addresses={addressesOf(ingest.data)} />
       </Empty>
     );
   }

@@ -7,7 +7,7 @@ import { Icon, type IconName } from "../../kit/icons";
 import { Dot } from "../../kit/service";
 import { link } from "../../state/url";
 import type { Chosen } from "./paint";
-import { isService, KINDS, nameOf, OTHER, reasonsOf, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
+import { isService, KINDS, nameOf, OTHER, reasonsOf, servicesOf, tookText, WAYS } from "./words";
 
 /** The window of the numbers, for links: the same traces are behind both. */
 export interface Period { from: string; to: string; seconds: number }
@@ -70,6 +70,12 @@ function Numbers({ of, seconds, unit }: { of: { requests: number; errors: number
 
 export const tracesLink = (service: string, { from, to }: Period, failing = false): string => link("traces", { from, to, service, status: failing ? "error" : null });
 
+/** Exactly the requests in which this edge is drawn. */
+export function edgeLink(graph: Graph, edge: number, { from, to }: Period, failing = false): string {
+  const { source, target } = graph.edges[edge]!;
+  return link("traces", { from, to, edge_source: source, edge_target: target, status: failing ? "error" : null });
+}
+
 const logsLink = (service: string, { from, to }: Period, severity?: string): string => link("logs", { from, to, service, severity });
 
 function Ways({ services, own, other, failing, period, children }: { services: string[]; own: boolean; other: boolean; failing: boolean; period: Period; children?: ComponentChildren }) {
@@ -100,15 +106,13 @@ function Ways({ services, own, other, failing, period, children }: { services: s
 
 function EdgeWays({ graph, edge, period }: { graph: Graph; edge: number; period: Period }) {
   const e = graph.edges[edge]!;
-  const service = serviceOfEdge(graph, edge);
   const ends = [...new Set([graph.source[edge]!, graph.target[edge]!])].map((i) => graph.nodes[i]!).filter(isService);
-  if (service === null) return null;
   return (
     <section>
       <h3>What is behind it</h3>
       <ul class="graph-list">
-        <li><a href={tracesLink(service, period)}>Traces through {service}</a></li>
-        {e.errors > 0 && <li><a href={tracesLink(service, period, true)}>Traces that fail in {service}</a></li>}
+        <li><a href={edgeLink(graph, edge, period)}>Its traces</a></li>
+        {e.errors > 0 && <li><a href={edgeLink(graph, edge, period, true)}>Its traces with errors</a></li>}
         {ends.map((n) => <li key={n.id}><a href={logsLink(n.name, period)}>Logs of {n.name}</a></li>)}
       </ul>
     </section>

@@ -5,8 +5,8 @@ import { edgeId, errorShare, type Graph, rateText, shareText } from "../../draw/
 import { formatCount } from "../../draw/scale";
 import { setParams } from "../../state/url";
 import type { Chosen } from "./paint";
-import { NodeMark, type Period, tracesLink } from "./panel";
-import { KINDS, nameOf, serviceOfEdge, servicesOf, tookText, WAYS } from "./words";
+import { edgeLink, NodeMark, type Period, tracesLink } from "./panel";
+import { KINDS, nameOf, servicesOf, tookText, WAYS } from "./words";
 
 interface Measured { requests: number; errors: number; p50_ns: string; p95_ns: string; p99_ns: string }
 
@@ -46,7 +46,7 @@ export function GraphTable({ graph, period, selected, sort, onNode, onEdge }: { 
             <td><button type="button" class="link row" onClick={() => onEdge(i)}><NodeMark node={source} /><span class="cut">{nameOf(source)}</span><span class="faint">→</span><NodeMark node={target} /><span class="cut">{nameOf(target)}</span></button></td>
             <td class="faint">{WAYS[e.connection_type] ?? e.connection_type}</td>
             <Cells of={e} seconds={period.seconds} />
-            <td class="num">{traces(serviceOfEdge(graph, i), e.errors > 0)}</td>
+            <td class="num"><a href={edgeLink(graph, i, period)}>traces</a>{e.errors > 0 && <a href={edgeLink(graph, i, period, true)}>failing</a>}</td>
           </tr>
         );
       }} />

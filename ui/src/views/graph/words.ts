@@ -46,12 +46,6 @@ export function servicesOf(g: Graph, node: number): string[] {
   return [...new Set(around.map((i) => g.nodes[i]!).filter(isService).map((o) => o.name))].sort();
 }
 
-/** The service whose spans are an edge's calls: the one that is called, or the caller where the called one sends none. */
-export function serviceOfEdge(g: Graph, edge: number): string | null {
-  const [source, target] = [g.nodes[g.source[edge]!]!, g.nodes[g.target[edge]!]!];
-  return isService(target) ? target.name : isService(source) ? source.name : null;
-}
-
 /** The node that a text means: its id, its name, or the first whose name holds it; -1 when none does. */
 export function findNode(g: Graph, text: string): number {
   const want = text.trim().toLowerCase();

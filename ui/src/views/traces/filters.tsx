@@ -40,6 +40,12 @@ export function Filters({ filter }: { filter: TraceFilter }) {
           <DurationField label="Longest" value={filter.max_duration ?? ""} onChange={(v) => setParams({ max_duration: v })} />
         </span>
         <AttributeField add={(a) => setParams({ attr: [...attrs.filter((x) => x !== a), a] })} />
+        {filter.edge_source && filter.edge_target && (
+          <span class="chip" title={`Requests in which ${filter.edge_source} calls ${filter.edge_target}`}>
+            <span class="cut">{bare(filter.edge_source)} → {bare(filter.edge_target)}</span>
+            <button type="button" aria-label="Remove the edge" onClick={() => setParams({ edge_source: null, edge_target: null })}><Icon name="close" size={11} /></button>
+          </span>
+        )}
         {attrs.map((a) => (
           <span key={a} class="chip" title={a}>
             <span class="cut">{a}</span>
@@ -50,6 +56,9 @@ export function Filters({ filter }: { filter: TraceFilter }) {
     </div>
   );
 }
+
+/** A node's id without its kind. */
+const bare = (node: string) => node.slice(node.indexOf(":") + 1);
 
 const unique = <C extends { value: string }>(list: C[]) => list.filter((c, i) => list.findIndex((d) => d.value === c.value) === i);
 

@@ -71,6 +71,7 @@ function filterOf(p: URLSearchParams): TraceFilter {
     ...range.value,
     service: p.get("service"), operation: p.get("operation"), status: p.get("status"),
     min_duration: p.get("min_duration"), max_duration: p.get("max_duration"), attr: p.getAll("attr"),
+    edge_source: p.get("edge_source"), edge_target: p.get("edge_target"),
   };
 }
 
@@ -87,13 +88,13 @@ function Nothing({ filter }: { filter: TraceFilter }) {
       </Empty>
     );
   }
-  const narrowed = !!(filter.service || filter.operation || filter.status || filter.min_duration || filter.max_duration || filter.attr?.length);
+  const narrowed = !!(filter.service || filter.operation || filter.status || filter.min_duration || filter.max_duration || filter.attr?.length || filter.edge_source);
   return (
     <Empty title="No request fits" icon="search">
       <p>{narrowed ? "Nothing in this time range passes all filters." : "No request began in this time range."}</p>
       <div class="row">
         <Elsewhere />
-        {narrowed && <button type="button" onClick={() => setParams({ service: null, operation: null, status: null, min_duration: null, max_duration: null, attr: [] })}>Remove the filters</button>}
+        {narrowed && <button type="button" onClick={() => setParams({ service: null, operation: null, status: null, min_duration: null, max_duration: null, attr: [], edge_source: null, edge_target: null })}>Remove the filters</button>}
       </div>
     </Empty>
   );
