@@ -117,42 +117,59 @@ impl Graph {
     }
 }
 
-// Turns round the edges that close a circle, as a walk from the sources finds them: sources by id, then
-// what no source reaches, those that call more than they are called first.
+// Turns edges round until there is no circle. Only what is left when callers without callers and
+// callees without callees are taken away, again and again, can be on one; there edges run away from where
+// calls come in (nearest first, then by id), which keeps tangles short.
 fn open_circles(count: usize, edges: &[(u32, u32)]) -> Vec<(u32, u32)> {
     let graph = Graph::of(count, edges);
-    let mut starts: Vec<u32> = (0..count as u32).collect();
+    let mut core = vec![true; count];
+    peel(&graph.into, &graph.out, &mut core);
+    peel(&graph.out, &graph.into, &mut core);
     let surplus = |node: u32| graph.into.get(node).len() as i64 - graph.out.get(node).len() as i64;
-    starts.sort_by_key(|node| (!graph.into.get(*node).is_empty(), surplus(*node), *node));
-    // 0 unseen, 1 on the way, 2 done.
-    let mut state = vec![0u8; count];
-    let mut open = BTreeSet::new();
-    let mut way: Vec<(u32, usize)> = Vec::new();
+    let is_entry = |node: &u32| graph.into.get(*node).iter().any(|from| !core[*from as usize]);
+    let mut starts: Vec<u32> = (0..count as u32).filter(|node| core[*node as usize]).collect();
+    let mut queue: Vec<u32> = starts.iter().copied().filter(is_entry).collect();
+    starts.sort_by_key(|node| (surplus(*node), *node));
+    let mut distance = vec![u32::MAX; count];
+    queue.iter().for_each(|node| distance[*node as usize] = 0);
+    let mut next = 0;
     for start in starts {
-        if state[start as usize] == 0 {
-            state[start as usize] = 1;
-            way.push((start, 0));
-        }
-        while let Some((node, next)) = way.last_mut() {
-            let Some(child) = graph.out.get(*node).get(*next).copied() else {
-                state[*node as usize] = 2;
-                way.pop();
-                continue;
-            };
-            *next += 1;
-            match state[child as usize] {
-                1 => drop(open.insert((child, *node))),
-                seen => {
-                    open.insert((*node, child));
-                    if seen == 0 {
-                        state[child as usize] = 1;
-                        way.push((child, 0));
-                    }
+        while let Some(node) = queue.get(next).copied() {
+            next += 1;
+            for child in graph.out.get(node) {
+                if core[*child as usize] && distance[*child as usize] == u32::MAX {
+                    distance[*child as usize] = distance[node as usize] + 1;
+                    queue.push(*child);
                 }
             }
         }
+        if distance[start as usize] == u32::MAX {
+            distance[start as usize] = 0;
+            queue.push(start);
+        }
     }
+    let is_back =
+        |a: u32, b: u32| core[a as usize] && core[b as usize] && (distance[a as usize], a) > (distance[b as usize], b);
+    let open: BTreeSet<(u32, u32)> =
+        edges.iter().map(|(a, b)| if is_back(*a, *b) { (*b, *a) } else { (*a, *b) }).collect();
     open.into_iter().collect()
+}
+
+// Takes away nodes without `before`, until all have some.
+fn peel(before: &Lists, behind: &Lists, core: &mut [bool]) {
+    let nodes = 0..core.len() as u32;
+    let mut left: Vec<usize> =
+        nodes.clone().map(|node| before.get(node).iter().filter(|from| core[**from as usize]).count()).collect();
+    let mut bare: Vec<u32> = nodes.filter(|node| core[*node as usize] && left[*node as usize] == 0).collect();
+    while let Some(node) = bare.pop() {
+        core[node as usize] = false;
+        for next in behind.get(node).iter().filter(|next| core[**next as usize]) {
+            left[*next as usize] -= 1;
+            if left[*next as usize] == 0 {
+                bare.push(*next);
+            }
+        }
+    }
 }
 
 // The longest way from a source; sources stand right before the first that they call.

@@ -37,14 +37,14 @@ fn body(spans: &[(String, Value)]) -> Value {
     json!({"resourceSpans": resources})
 }
 
-fn send(program: &Program, tenant: &str, spans: &[(String, Value)]) {
+pub fn send(program: &Program, tenant: &str, spans: &[(String, Value)]) {
     let headers = [("content-type", "application/json"), ("x-scope-orgid", tenant)];
     let url = format!("{}/v1/traces", program.otlp_http);
     let answer = request("POST", &url, &headers, body(spans).to_string().as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-fn graph_of(program: &Program, tenant: &str, parameters: &str) -> Value {
+pub fn graph_of(program: &Program, tenant: &str, parameters: &str) -> Value {
     let url = format!("{}/api/v1/graph{parameters}", program.http);
     let answer = request("GET", &url, &[("x-scope-orgid", tenant)], &[]);
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -52,7 +52,7 @@ fn graph_of(program: &Program, tenant: &str, parameters: &str) -> Value {
 }
 
 /// `shop -> pay rpc 3`, one line per edge, by source and target.
-fn edges(graph: &Value) -> String {
+pub fn edges(graph: &Value) -> String {
     let line = |edge: &Value| {
         let text = |key: &str| edge[key].as_str().unwrap().replace("service:", "");
         format!("{} -> {} {} {}\n", text("source"), text("target"), text("connection_type"), edge["requests"])
@@ -61,7 +61,7 @@ fn edges(graph: &Value) -> String {
 }
 
 /// Traces over three minutes: an entry, a call across a minute's border, a database, an external host.
-fn shop(base_ns: u64, traces: std::ops::Range<u64>) -> Vec<(String, Value)> {
+pub fn shop(base_ns: u64, traces: std::ops::Range<u64>) -> Vec<(String, Value)> {
     let lines = "
         0     1<   shop  server
         1     2<1  shop  client server.address=pay
@@ -78,7 +78,7 @@ fn shop(base_ns: u64, traces: std::ops::Range<u64>) -> Vec<(String, Value)> {
 }
 
 // One minute's start, an hour ago, so that the shop's traces lie across several minutes.
-fn base_ns() -> u64 {
+pub fn base_ns() -> u64 {
     (now_ns() - 3_600_000_000_000) / 60_000_000_000 * 60_000_000_000
 }
 
@@ -108,14 +108,14 @@ fn lasting(graph: &Value) -> (Value, Value) {
     (graph["nodes"].clone(), graph["edges"].clone())
 }
 
-const SHOP: &str = "bank -> external:rates.example.com external 40
+pub const SHOP: &str = "bank -> external:rates.example.com external 40
 pay -> database:postgresql/orders@db-1 database 40
 pay -> bank rpc 40
 shop -> pay rpc 40
 user:user -> shop rpc 40
 ";
 
-fn sorted(text: &str) -> Vec<&str> {
+pub fn sorted(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
     lines

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::graph::{self, SHOP, base_ns, edges, graph_of, shop, sorted};
 use crate::program::{Program, eventually, now_ns, request};
 
 /// A ClickHouse on a port and a directory.
@@ -126,6 +127,41 @@ fn a_remote_store_goes_and_comes_back() {
     assert_eq!(server.sql("hypocenter", "SELECT count(), uniqExact(TraceId) FROM otel_traces"), "40\t40");
     let ingest = program.api("/ingest");
     assert_eq!((&ingest["stored"]["traces"], &ingest["dead_letters"]["traces"]), (&json!(40), &json!(0)), "{ingest}");
+}
+
+// Scenario: two collectors share a ClickHouse; each gets half of the spans of every trace, some get both; the one
+// that rolls is killed, and more spans come to the other.
+// Guarantee: both give the same graph, which is that of all spans; a flush waits for it on either; the other
+// takes over.
+#[test]
+fn two_collectors_roll_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), 0);
+    let mut first = start(&server, &[]);
+    let second = start(&server, &[]);
+    let base_ns = base_ns();
+    for (number, span) in shop(base_ns, 0..40).chunks(7).enumerate() {
+        let to = if number % 2 == 0 { &first } else { &second };
+        graph::send(to, "", span);
+        if number % 5 == 0 {
+            graph::send(&second, "", span);
+        }
+    }
+    first.flush();
+    second.flush();
+    first.flush();
+    let graphs = [graph_of(&first, "", ""), graph_of(&second, "", "")];
+    assert_eq!(sorted(&edges(&graphs[0])), sorted(SHOP));
+    assert_eq!((&graphs[0]["nodes"], &graphs[0]["edges"]), (&graphs[1]["nodes"], &graphs[1]["edges"]));
+    first.kill();
+    graph::send(&second, "", &shop(base_ns, 40..50));
+    second.flush();
+    let expected = SHOP.replace(" 40", " 50");
+    assert_eq!(sorted(&edges(&graph_of(&second, "", ""))), sorted(&expected));
+    assert_eq!(
+        server.sql("hypocenter", "SELECT count() >= 2 FROM (SELECT DISTINCT Epoch, Owner FROM graph_lease)"),
+        "1"
+    );
 }
 
 const EXPORTER_TRACES: &str = "CREATE TABLE otel_traces (

@@ -31,14 +31,61 @@ const BOUNDS: [u32; PER_OCTAVE + 1] = [
     44_682, 46_609, 48_569, 50_563, 52_593, 54_658, 56_759, 58_896, 61_071, 63_284, 65_536,
 ];
 
+// The bucket in which each 64th of an octave begins. No 64th holds more than one bound.
+const GUESSES: [u8; 64] = {
+    let mut guesses = [0; 64];
+    let mut part = 0;
+    while part < 64 {
+        let mut step = 0;
+        while BOUNDS[step + 1] <= (part as u32) << 10 {
+            step += 1;
+        }
+        guesses[part] = step as u8;
+        part += 1;
+    }
+    guesses
+};
+
+/// A sketch that is being filled: what is new is sorted in by the hundred.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filling {
+    sketch: Sketch,
+    fresh: Vec<(i16, u64)>,
+}
+
+const FRESH_MIN: usize = 128;
+
+impl Filling {
+    pub(super) fn add(&mut self, duration_ns: u64, units: u64) {
+        self.fresh.push((bucket(duration_ns), units));
+        if self.fresh.len() >= FRESH_MIN.max(self.sketch.buckets.len()) {
+            self.settle();
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Filling) {
+        self.settle();
+        self.sketch.merge(&other.sketch);
+        self.fresh.extend_from_slice(&other.fresh);
+    }
+
+    pub(super) fn finish(mut self) -> Sketch {
+        self.settle();
+        self.sketch.buckets.shrink_to_fit();
+        self.sketch
+    }
+
+    fn settle(&mut self) {
+        self.fresh.sort_unstable_by_key(|(index, _)| *index);
+        self.sketch.buckets.append(&mut self.fresh);
+        self.sketch.tidy();
+    }
+}
+
 impl Sketch {
     /// Adds a duration that stands for `weight` of its kind.
     pub fn add(&mut self, duration_ns: u64, weight: f64) {
-        self.add_units(duration_ns, units(weight));
-    }
-
-    pub(super) fn add_units(&mut self, duration_ns: u64, units: u64) {
-        self.add_bucket(bucket(duration_ns), units);
+        self.add_bucket(bucket(duration_ns), units(weight));
     }
 
     /// Adds all of another.
@@ -102,7 +149,7 @@ impl Sketch {
 
     // Sorts, and adds up equal indexes.
     fn tidy(&mut self) {
-        self.buckets.sort_unstable_by_key(|(index, _)| *index);
+        self.buckets.sort_by_key(|(index, _)| *index); // stable: it merges what is in order already
         self.buckets.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
             if same {
@@ -126,11 +173,12 @@ fn bucket(duration_ns: u64) -> i16 {
     if duration_ns < EXACT_NS {
         return duration_ns as i16;
     }
-    let octave = 63 - duration_ns.leading_zeros();
+    let zeros = duration_ns.leading_zeros();
     // The 16 bits behind the leading one.
-    let fraction = ((u128::from(duration_ns) << 16 >> octave) & 0xffff) as u32;
-    let step = BOUNDS.partition_point(|bound| *bound <= fraction) - 1;
-    EXACT_NS as i16 + (octave - EXACT_BITS) as i16 * PER_OCTAVE as i16 + step as i16
+    let fraction = (duration_ns << zeros >> 47) as u32 & 0xffff;
+    let step = usize::from(GUESSES[fraction as usize >> 10]);
+    let step = step + usize::from(BOUNDS[step + 1] <= fraction);
+    EXACT_NS as i16 + (63 - zeros - EXACT_BITS) as i16 * PER_OCTAVE as i16 + step as i16
 }
 
 // The duration from which both ends of the bucket are equally far, relatively.

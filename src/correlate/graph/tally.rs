@@ -7,7 +7,7 @@ use twox_hash::XxHash64;
 
 use super::reason::Reason;
 use super::rows::{ConnectionType, EdgeRow, NodeKey, NodeKind, NodeRow};
-use super::sketch::{Sketch, UNITS};
+use super::sketch::{Filling, UNITS};
 
 /// Nodes of one minute. Above it the last in a fixed order (services stay longest, external hosts go
 /// first; within a kind by a hash of the name) are counted together as `(other)`: the same ones
@@ -32,7 +32,7 @@ struct Sum {
     units: u64,
     errors: u64,
     spans: u64,
-    latency: Sketch,
+    latency: Filling,
 }
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Sum {
         self.units = self.units.saturating_add(call.units);
         self.errors = self.errors.saturating_add(if call.error { call.units } else { 0 });
         self.spans += 1;
-        self.latency.add_units(call.duration_ns, call.units);
+        self.latency.add(call.duration_ns, call.units);
     }
 
     fn merge(&mut self, other: &Sum) {
@@ -130,7 +130,8 @@ impl Tally {
     /// The rows, sorted by key.
     pub(super) fn rows(mut self) -> (Vec<NodeRow>, Vec<EdgeRow>) {
         // What a service did it says itself; for other nodes their callers do, for the user his servers.
-        for ((source, target, _), sum) in &self.edges {
+        let sums = std::mem::take(&mut self.edges);
+        for ((source, target, _), sum) in &sums {
             if self.nodes[*target as usize].key.kind != NodeKind::Service {
                 self.nodes[*target as usize].entries.merge(sum);
             }
@@ -139,17 +140,16 @@ impl Tally {
             }
         }
         let key = |number: u32| self.nodes[number as usize].key.clone();
-        let mut edges: Vec<EdgeRow> = self
-            .edges
-            .iter()
+        let mut edges: Vec<EdgeRow> = sums
+            .into_iter()
             .map(|((source, target, kind), sum)| EdgeRow {
-                source: key(*source),
-                target: key(*target),
-                connection_type: *kind,
+                source: key(source),
+                target: key(target),
+                connection_type: kind,
                 calls: sum.units as f64 / UNITS,
                 spans: sum.spans,
                 errors: sum.errors as f64 / UNITS,
-                latency: sum.latency.clone(),
+                latency: sum.latency.finish(),
             })
             .collect();
         edges.sort_unstable_by(|a, b| {
@@ -168,7 +168,7 @@ impl Node {
             node: self.key,
             requests: self.entries.units as f64 / UNITS,
             errors: self.entries.errors as f64 / UNITS,
-            latency: self.entries.latency,
+            latency: self.entries.latency.finish(),
             unpaired: counts.filter(|(_, count)| *count > 0).collect(),
         }
     }
