@@ -22,9 +22,10 @@ const AROUND_NS: i64 = 3_600 * SECOND_NS;
 const FIRST_SLICE_NS: [i64; 2] = [5 * SECOND_NS, 900 * SECOND_NS];
 /// How much wider each next slice is.
 const GROWTH: i64 = 5;
-/// Rows stored and traces looked at up to which a search takes its time to be exact about the order,
-/// also where clocks disagree.
+/// Rows stored up to which a search is exact about the order also where clocks disagree by an hour.
 const THOROUGH_ROWS: u64 = 50_000;
+/// With more, by how much they may, as long as so few traces had to be looked at.
+const SKEW_NS: i64 = SECOND_NS;
 const THOROUGH_TRACES: usize = 80;
 /// Candidates asked for at once: for each trace wanted, and fewest and most.
 const CANDIDATES_PER_TRACE: usize = 8;
@@ -199,8 +200,11 @@ impl Search<'_> {
     // Whether no trace can come any more that is newer than those in the full list. `edge_ns` is
     // before every span that may match and belongs to a trace that was not looked at.
     fn is_done(&self, edge_ns: i64) -> bool {
-        let is_small = self.rows <= THOROUGH_ROWS || self.seen.len() <= THOROUGH_TRACES;
-        let skew_ns = if is_small { AROUND_NS } else { 0 };
+        let skew_ns = match (self.rows, self.seen.len()) {
+            (..=THOROUGH_ROWS, _) => AROUND_NS,
+            (_, ..=THOROUGH_TRACES) => SKEW_NS,
+            _ => 0,
+        };
         self.last_ns().is_some_and(|last_ns| last_ns >= i128::from(edge_ns.saturating_add(skew_ns)))
     }
 }
