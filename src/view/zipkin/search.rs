@@ -286,7 +286,7 @@ impl Reader {
             // In the order asked for.
             for id in &few {
                 if let Some(mut spans) = traces.remove(&self.key(id)) {
-                    spans.sort_by(|a, b| (a.timestamp_us, a.id, a.shared).cmp(&(b.timestamp_us, b.id, b.shared)));
+                    spans.sort_by_key(|span| (span.timestamp_us, span.id, span.shared));
                     each(spans);
                 }
             }
