@@ -139,16 +139,16 @@ async fn spans_are_taken_over_grpc() {
     let report = "/zipkin.proto3.SpanService/Report";
     for (encoding, flag, message) in [("", 0, b"[1]".to_vec()), ("gzip", 1, gzip(b"[1]"))] {
         let headers: &[(&str, &str)] = if encoding.is_empty() { &[] } else { &[("grpc-encoding", encoding)] };
-        let answer = client.call(report, headers, vec![framed(flag, &message).into()]).await;
+        let answer = client.call(report, headers, vec![framed(flag, &message)]).await;
         assert_eq!((answer.status, answer.grpc_status(), &answer.body[..]), (200, 0, &[0; 5][..]));
         let seen = rig.seen_one();
         assert_eq!((seen.protocol, &seen.plain[..]), (Protocol::ZipkinV2Proto, &b"[1]"[..]));
     }
-    let answer = client.call(report, &[], vec![framed(0, b"").into()]).await;
+    let answer = client.call(report, &[], vec![framed(0, b"")]).await;
     assert_eq!((answer.grpc_status(), rig.seen().len()), (0, 0), "an empty list is fine");
-    let answer = client.call(report, &[], vec![framed(0, b"\xff").into()]).await;
+    let answer = client.call(report, &[], vec![framed(0, b"\xff")]).await;
     assert_eq!(answer.grpc_status(), 3);
-    let answer = client.call("/zipkin.proto3.SpanService/Other", &[], vec![framed(0, b"").into()]).await;
+    let answer = client.call("/zipkin.proto3.SpanService/Other", &[], vec![framed(0, b"")]).await;
     assert_eq!(answer.grpc_status(), 12);
     assert_eq!(post(address, "/api/v2/spans", &[], b"[1]").await.status, 202);
     let [http, grpc] = rig.metrics.zipkin_tally();

@@ -164,7 +164,7 @@ fn parse_id(text: &str) -> Result<TraceId, Refusal> {
 }
 
 async fn lists(traces: Vec<Trace>) -> Answer {
-    aside(move |out| answer::push_list(out, &traces, |out, trace| push_trace(out, trace))).await
+    aside(move |out| answer::push_list(out, &traces, push_trace)).await
 }
 
 fn push_trace(out: &mut Vec<u8>, trace: &Trace) {

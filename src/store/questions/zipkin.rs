@@ -23,6 +23,22 @@ pub struct Candidate {
     pub last_ns: i64,
 }
 
+/// When a trace is.
+#[derive(Clone, Debug, Row, Deserialize)]
+pub struct Time {
+    /// Trace id, 32 hex digits.
+    pub trace_id: String,
+    /// Its earliest span without a parent, nanoseconds since the epoch; [`NEVER`] when there is none.
+    pub root_ns: i64,
+    /// Its earliest span; as above.
+    pub first_ns: i64,
+    /// Whether a span says another time than the one it stands at, so that the whole trace must be read.
+    pub is_elsewhere: bool,
+}
+
+/// No time at all.
+pub const NEVER: i64 = i64::MAX;
+
 /// Which candidates are wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice<'a> {
@@ -182,24 +198,56 @@ pub async fn with_suffixes(ask: &Ask<'_>, suffixes: &[String]) -> Result<Vec<Str
     Ok(rows.into_iter().map(|row| row.trace_id).collect())
 }
 
-/// Spans of the traces with these ids, which lie in `ranges`, in no order; at most `limit`.
+/// When the traces with these ids are; the ranges as for [`spans`].
+pub async fn times(
+    ask: &Ask<'_>,
+    ids: &[String],
+    ranges: &[TraceRange],
+    elsewhere: Window,
+) -> Result<Vec<Time>, AskError> {
+    let sql = Sql::new(include_str!("zipkin_times.sql"), ask.tenant)
+        .set("ids", Param::Texts(ids.to_vec()))
+        .set("odd", Param::U64(ODD.into()))
+        .set("elsewhere", Param::U64(mark::QUARANTINED.into()))
+        .set("never", Param::I64(NEVER))
+        .fill("held", &in_ranges(ids, ranges, elsewhere));
+    Ok(sql.query(ask).fetch_all().await?)
+}
+
+fn in_ranges(ids: &[String], ranges: &[TraceRange], elsewhere: Window) -> Conditions {
+    let mut windows = held(ranges, ranges.len());
+    if ranges.len() < ids.len() {
+        windows.push(elsewhere.within(Window::ALL));
+    }
+    within(&windows)
+}
+
+/// Spans of the traces with these ids, which lie in `ranges`, in no order; at most `limit`. Those that the
+/// index does not know (yet) are looked for in `elsewhere`.
 pub async fn spans(
     ask: &Ask<'_>,
     ids: &[String],
     ranges: &[TraceRange],
+    elsewhere: Window,
     limit: usize,
 ) -> Result<Vec<SpanRow>, AskError> {
     let sql = Sql::new(include_str!("zipkin_spans.sql"), ask.tenant)
         .set("ids", Param::Texts(ids.to_vec()))
         .set("limit", Param::U64(limit as u64))
-        .fill("held", &within(&held(ranges, ids.len())));
+        .fill("held", &in_ranges(ids, ranges, elsewhere));
     Ok(sql.query(ask).fetch_all().await?)
 }
 
-/// Names in lower case (values as they are), in order; at most `limit`.
-pub async fn names(ask: &Ask<'_>, names: Names<'_>, window: Window, limit: usize) -> Result<Vec<String>, AskError> {
+/// Names in lower case (values as they are), in order; at most `limit`. Without a window, among all spans.
+pub async fn names(
+    ask: &Ask<'_>,
+    names: Names<'_>,
+    window: Option<Window>,
+    limit: usize,
+) -> Result<Vec<String>, AskError> {
     let sql = |template| {
-        Sql::new(template, ask.tenant).window(window.within(Window::ALL)).set("limit", Param::U64(limit as u64))
+        let windows: Vec<Window> = window.map(|window| window.within(Window::ALL)).into_iter().collect();
+        Sql::new(template, ask.tenant).set("limit", Param::U64(limit as u64)).fill("held", &within(&windows))
     };
     let own = |text: &str| Param::Text(text.to_owned());
     let sql = match names {

@@ -1,9 +1,12 @@
 -- The services that recorded spans.
-SELECT DISTINCT toString(lowerUTF8(ServiceName)) AS name
-FROM otel_traces
-WHERE Tenant = {tenant:String}
-    AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
-    AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-    AND ServiceName != ''
+SELECT DISTINCT lowerUTF8(toString(service)) AS name
+FROM
+(
+    SELECT ServiceName AS service
+    FROM otel_traces
+    WHERE Tenant = {tenant:String}
+        --[held]
+    GROUP BY service
+)
 ORDER BY name
 LIMIT {limit:UInt64}

@@ -1,10 +1,13 @@
 -- The names of a service's spans.
-SELECT DISTINCT toString(lowerUTF8(SpanName)) AS name
-FROM otel_traces
-WHERE Tenant = {tenant:String}
-    AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
-    AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-    AND lowerUTF8(ServiceName) = {service:String}
-    AND SpanName != ''
+SELECT DISTINCT lowerUTF8(toString(span)) AS name
+FROM
+(
+    SELECT SpanName AS span
+    FROM otel_traces
+    WHERE Tenant = {tenant:String}
+        --[held]
+        AND lowerUTF8(ServiceName) = {service:String}
+    GROUP BY span
+)
 ORDER BY name
 LIMIT {limit:UInt64}

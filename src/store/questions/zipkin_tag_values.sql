@@ -1,9 +1,9 @@
 -- The values of a tag.
-SELECT DISTINCT SpanAttributes[{key:String}] AS name
+SELECT SpanAttributes[{key:String}] AS name
 FROM otel_traces
 WHERE Tenant = {tenant:String}
-    AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
-    AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+    --[held]
     AND mapContains(SpanAttributes, {key:String})
+GROUP BY name
 ORDER BY name
 LIMIT {limit:UInt64}

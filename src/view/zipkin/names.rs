@@ -47,6 +47,7 @@ impl View {
         if !matches!(names, Names::TagValues(_)) {
             // The store's lower case is not quite Zipkin's.
             found.iter_mut().for_each(|name| *name = name.to_lowercase());
+            found.retain(|name| !name.is_empty());
             found.sort_unstable();
             found.dedup();
         }
@@ -67,9 +68,7 @@ impl View {
     }
 }
 
-fn searched(rows: u64, held: Window) -> Window {
-    match rows > ALL_ROWS_MAX {
-        true => Window { from_ns: held.to_ns.saturating_sub(NAMES_NS), ..held },
-        false => held,
-    }
+// All, unless that is too much.
+fn searched(rows: u64, held: Window) -> Option<Window> {
+    (rows > ALL_ROWS_MAX).then(|| Window { from_ns: held.to_ns.saturating_sub(NAMES_NS), ..held })
 }

@@ -1,16 +1,16 @@
 //! Traces by search and by id.
 //!
 //! A search reads candidates from the newest end of the window, in growing slices, by the latest of
-//! their spans that can match; whole traces are then read and judged here. A trace's own time is
-//! mostly, not always, before that span; so the search goes on a while after the list is full: for
-//! as long as the stored data is small until nothing can come any more, then for a second of data.
+//! their spans that can match; a narrow read tells when they are, and those that can be in the list
+//! are read whole and judged here. A trace's own time is before its latest matching span, unless
+//! clocks disagree; where little is stored, the search goes on until not even then one could come.
 
 use std::collections::{HashMap, HashSet};
 
 use model::TraceId;
 use model::time::SECOND_NS;
 use store::questions::trace::TraceRange;
-use store::questions::zipkin::{self, Slice};
+use store::questions::zipkin::{self, Candidate, NEVER, Slice};
 use store::questions::{Ask, Bounds, Slices, Window, trace};
 
 use super::{ALL_ROWS_MAX, Query, Span};
@@ -21,16 +21,22 @@ const AROUND_NS: i64 = 3_600 * SECOND_NS;
 /// Width of the first slice when one condition decides, and when several do.
 const FIRST_SLICE_NS: [i64; 2] = [5 * SECOND_NS, 900 * SECOND_NS];
 /// How much wider each next slice is.
-const GROWTH: i64 = 10;
-/// Traces up to which a search may take its time to be exact about the order.
-const THOROUGH_TRACES: usize = 300;
-/// How much later than its latest matching span a trace is expected to begin at most, after that.
+const GROWTH: i64 = 5;
+/// Rows stored up to which a search is exact about the order also where clocks disagree by an hour.
+const THOROUGH_ROWS: u64 = 50_000;
+/// With more, by how much they may, as long as so few traces had to be looked at.
 const SKEW_NS: i64 = SECOND_NS;
-/// Fewest and most candidates asked for at once.
-const CANDIDATES: (usize, usize) = (50, 1_000);
+const THOROUGH_TRACES: usize = 80;
+/// Candidates asked for at once: for each trace wanted, and fewest and most.
+const CANDIDATES_PER_TRACE: usize = 8;
+const CANDIDATES: (usize, usize) = (100, 1_000);
+/// Fewest and most traces of a search that are read at once.
+const READ_TRACES: (usize, usize) = (10, 50);
+/// How far from a candidate's last span its others are looked for when the index does not know it yet.
+const NEAR_NS: i64 = 300 * SECOND_NS;
 /// Spans read at once, about, and traces.
-const READ_SPANS: u64 = 50_000;
-const READ_TRACES: usize = 200;
+const SHARE_SPANS: u64 = 50_000;
+const SHARE_TRACES: usize = 200;
 /// Most spans in one answer.
 const ANSWER_SPANS_MAX: usize = 1_000_000;
 
@@ -45,15 +51,10 @@ impl View {
         let ask = ask(&client, tenant);
         let Some((rows, held)) = Bounds::Spans.held(&ask).await? else { return Ok(Vec::new()) };
         let limit = query.limit.min(self.limits.list_max);
-        let mut search = Search {
-            ask,
-            query,
-            limit,
-            reader: Reader { strict, limits: self.limits },
-            seen: HashSet::new(),
-            found: Vec::new(),
-        };
-        search.run(rows, held).await?;
+        let reader = Reader { strict, limits: self.limits };
+        let (seen, waiting, found) = (HashSet::new(), Vec::new(), Vec::new());
+        let mut search = Search { ask, query, limit, reader, seen, waiting, found, rows };
+        search.run(held).await?;
         Ok(search.found.into_iter().map(|found| found.spans).collect())
     }
 
@@ -66,15 +67,11 @@ impl View {
     ) -> Result<Vec<Trace>, ViewError> {
         let client = self.store.client()?;
         let reader = Reader { strict, limits: self.limits };
-        let mut wanted: Vec<String> = Vec::new();
-        for id in ids {
-            let key = reader.key(&id.to_string());
-            if !wanted.contains(&key) {
-                wanted.push(key);
-            }
-        }
+        let mut seen = HashSet::new();
+        let ids = ids.iter().map(TraceId::to_string).filter(|id| seen.insert(reader.key(id)));
         let mut traces = Vec::new();
-        reader.read(&ask(&client, tenant), wanted, |spans| traces.push(spans)).await?;
+        let ids = ids.collect();
+        reader.read(&ask(&client, tenant), ids, Window::ALL, |spans| traces.push(spans)).await?;
         Ok(traces)
     }
 }
@@ -86,8 +83,12 @@ struct Search<'a> {
     reader: Reader,
     /// Traces that have been looked at.
     seen: HashSet<String>,
+    /// Those that may match and were not read yet, by time; the latest come last.
+    waiting: Vec<(i64, String)>,
     /// Those that match, newest first.
     found: Vec<Found>,
+    /// Rows stored.
+    rows: u64,
 }
 
 struct Found {
@@ -96,7 +97,7 @@ struct Found {
 }
 
 impl Search<'_> {
-    async fn run(&mut self, rows: u64, held: Window) -> Result<(), ViewError> {
+    async fn run(&mut self, held: Window) -> Result<(), ViewError> {
         let asked = self.query.window();
         let wide =
             Window { from_ns: asked.from_ns.saturating_sub(AROUND_NS), to_ns: asked.to_ns.saturating_add(AROUND_NS) };
@@ -107,26 +108,16 @@ impl Search<'_> {
         for window in Slices::new(wide.within(held), true, first_ns, GROWTH) {
             let mut before = (i64::MAX, String::new());
             for look in 0.. {
-                let wanted = (self.limit.saturating_sub(self.found.len()) + 20).clamp(CANDIDATES.0, CANDIDATES.1);
+                let wanted = self.limit.saturating_mul(CANDIDATES_PER_TRACE).clamp(CANDIDATES.0, CANDIDATES.1);
                 let limit = (wanted << look.min(4)).min(CANDIDATES.1);
                 let slice = Slice { window, around_ns: AROUND_NS, before: (before.0, &before.1), limit };
                 let candidates = zipkin::candidates(&ask, matching, slice).await?;
                 let exhausted = candidates.len() < limit;
-                let edge_ns = match candidates.last() {
-                    Some(last) if !exhausted => last.last_ns,
-                    _ => window.from_ns,
-                };
                 if let Some(last) = candidates.last() {
                     before = (last.last_ns, last.trace_id.clone());
                 }
-                for few in candidates.chunks(CANDIDATES.0) {
-                    let ids = few.iter().map(|candidate| candidate.trace_id.clone()).collect();
-                    self.judge(ids).await?;
-                    if self.is_done(few.last().map_or(edge_ns, |last| last.last_ns)) {
-                        return Ok(());
-                    }
-                }
-                if self.is_done(edge_ns) {
+                self.judge(&candidates).await?;
+                if self.is_done(if exhausted { window.from_ns } else { before.0 }) {
                     return Ok(());
                 }
                 if exhausted {
@@ -134,20 +125,51 @@ impl Search<'_> {
                 }
             }
         }
-        if self.found.len() < self.limit && rows <= ALL_ROWS_MAX {
-            let odd = zipkin::odd_candidates(&ask, matching, wide, self.limit.max(CANDIDATES.1)).await?;
-            self.judge(odd.into_iter().map(|candidate| candidate.trace_id).collect()).await?;
+        // What stands inside was among the candidates.
+        let is_inside = wide.from_ns <= held.from_ns && held.to_ns <= wide.to_ns;
+        if !is_inside && self.found.len() < self.limit && self.rows <= ALL_ROWS_MAX {
+            let odd = zipkin::odd_candidates(&ask, matching, wide, CANDIDATES.1).await?;
+            self.judge(&odd).await?;
         }
         Ok(())
     }
 
-    // Reads traces that have not been looked at and keeps those that match.
-    async fn judge(&mut self, ids: Vec<String>) -> Result<(), ViewError> {
-        let keys = ids.into_iter().map(|id| self.reader.key(&id));
-        let fresh: Vec<String> = keys.filter(|key| self.seen.insert(key.clone())).collect();
+    // Learns when traces are that have not been looked at, and reads those that can be in the list.
+    async fn judge(&mut self, candidates: &[Candidate]) -> Result<(), ViewError> {
+        let times = || candidates.iter().map(|candidate| candidate.last_ns);
+        let near = Window {
+            from_ns: times().min().unwrap_or(0).saturating_sub(NEAR_NS),
+            to_ns: times().max().unwrap_or(0).saturating_add(NEAR_NS),
+        };
+        let ids = candidates.iter().map(|candidate| candidate.trace_id.clone());
+        let fresh: Vec<String> = ids.filter(|id| self.seen.insert(self.reader.key(id))).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let asked = self.query.window();
+        for (id, time) in self.reader.times(&self.ask, fresh, near).await? {
+            match time {
+                Some(at_ns) if (asked.from_ns..asked.to_ns).contains(&at_ns) => self.waiting.push((at_ns, id)),
+                Some(_) => {}
+                // Only the whole trace tells.
+                None => self.waiting.push((i64::MAX, id)),
+            }
+        }
+        self.waiting.sort_unstable();
+        while self.waiting.last().is_some_and(|(at_ns, _)| self.may_enter(*at_ns)) {
+            let few = self.limit.saturating_sub(self.found.len()).clamp(READ_TRACES.0, READ_TRACES.1);
+            let rest = self.waiting.len().saturating_sub(few);
+            let ids = self.waiting.split_off(rest).into_iter().rev().map(|(_, id)| id).collect();
+            self.read(ids, near).await?;
+        }
+        Ok(())
+    }
+
+    // Reads traces whole and keeps those that match.
+    async fn read(&mut self, ids: Vec<String>, near: Window) -> Result<(), ViewError> {
         let (query, found) = (self.query, &mut self.found);
         self.reader
-            .read(&self.ask, fresh, |spans| {
+            .read(&self.ask, ids, near, |spans| {
                 if let Some(time_us) = query.accepts(&spans) {
                     found.push(Found { time_us, spans });
                 }
@@ -165,12 +187,25 @@ impl Search<'_> {
         }
     }
 
+    /// The time of the last trace of a full list.
+    fn last_ns(&self) -> Option<i128> {
+        self.found.get(self.limit - 1).map(|last| i128::from(last.time_us) * 1000)
+    }
+
+    // Whether a trace of this time would be in the list, as far as it is known.
+    fn may_enter(&self, at_ns: i64) -> bool {
+        self.last_ns().is_none_or(|last_ns| i128::from(at_ns) / 1000 * 1000 > last_ns)
+    }
+
     // Whether no trace can come any more that is newer than those in the full list. `edge_ns` is
     // before every span that may match and belongs to a trace that was not looked at.
     fn is_done(&self, edge_ns: i64) -> bool {
-        let skew_ns = if self.seen.len() > THOROUGH_TRACES { SKEW_NS } else { AROUND_NS };
-        let last_us = self.found.get(self.limit - 1).map(|last| i128::from(last.time_us));
-        last_us.is_some_and(|last_us| last_us * 1000 >= i128::from(edge_ns.saturating_add(skew_ns)))
+        let skew_ns = match (self.rows, self.seen.len()) {
+            (..=THOROUGH_ROWS, _) => AROUND_NS,
+            (_, ..=THOROUGH_TRACES) => SKEW_NS,
+            _ => 0,
+        };
+        self.last_ns().is_some_and(|last_ns| last_ns >= i128::from(edge_ns.saturating_add(skew_ns)))
     }
 }
 
@@ -186,18 +221,64 @@ impl Reader {
         if self.strict || trace_id.len() != 32 { trace_id.to_owned() } else { trace_id[16..].to_owned() }
     }
 
-    // Hands every trace with one of the keys to `each`, whole.
-    async fn read(&self, ask: &Ask<'_>, keys: Vec<String>, mut each: impl FnMut(Trace)) -> Result<(), ViewError> {
-        if keys.is_empty() {
+    // The ids under which traces are stored.
+    async fn stored(&self, ask: &Ask<'_>, ids: Vec<String>) -> Result<Vec<String>, ViewError> {
+        if self.strict {
+            return Ok(ids);
+        }
+        let keys: Vec<String> = ids.iter().map(|id| self.key(id)).collect();
+        let mut known = zipkin::with_suffixes(ask, &keys).await?;
+        let found: HashSet<String> = known.iter().map(|id| self.key(id)).collect();
+        known.extend(ids.into_iter().filter(|id| !found.contains(&self.key(id))));
+        Ok(known)
+    }
+
+    // One id of each trace with its time; `None` where only the whole trace tells. Those without any
+    // time are left out.
+    async fn times(
+        &self,
+        ask: &Ask<'_>,
+        ids: Vec<String>,
+        near: Window,
+    ) -> Result<Vec<(String, Option<i64>)>, ViewError> {
+        let ids = self.stored(ask, ids).await?;
+        let ranges = trace::ranges(ask, &ids).await?;
+        let mut traces: HashMap<String, zipkin::Time> = HashMap::new();
+        for time in zipkin::times(ask, &ids, &ranges, near).await? {
+            let of_trace = traces.entry(self.key(&time.trace_id)).or_insert_with(|| time.clone());
+            of_trace.root_ns = of_trace.root_ns.min(time.root_ns);
+            of_trace.first_ns = of_trace.first_ns.min(time.first_ns);
+            of_trace.is_elsewhere |= time.is_elsewhere;
+        }
+        let told = traces.into_values().filter_map(|time| {
+            let at_ns = if time.root_ns == NEVER { time.first_ns } else { time.root_ns };
+            match time.is_elsewhere {
+                true => Some((time.trace_id, None)),
+                false => (at_ns != NEVER).then_some((time.trace_id, Some(at_ns))),
+            }
+        });
+        Ok(told.collect())
+    }
+
+    // Hands every trace with one of the ids to `each`, whole; `near` is where those are looked for that
+    // the index does not know.
+    async fn read(
+        &self,
+        ask: &Ask<'_>,
+        ids: Vec<String>,
+        near: Window,
+        mut each: impl FnMut(Trace),
+    ) -> Result<(), ViewError> {
+        let ids = self.stored(ask, ids).await?;
+        if ids.is_empty() {
             return Ok(());
         }
-        let ids = if self.strict { keys } else { zipkin::with_suffixes(ask, &keys).await? };
         let ranges = trace::ranges(ask, &ids).await?;
         for few in self.shares(&ids, &ranges) {
             let ranges: Vec<TraceRange> =
                 ranges.iter().filter(|range| few.contains(&range.trace_id)).cloned().collect();
-            let limit = self.limits.trace_spans_max.max(READ_SPANS as usize * 2);
-            let rows = zipkin::spans(ask, &few, &ranges, limit).await?;
+            let limit = self.limits.trace_spans_max.max(SHARE_SPANS as usize * 2);
+            let rows = zipkin::spans(ask, &few, &ranges, near, limit).await?;
             let mut traces: HashMap<String, Trace> = HashMap::new();
             for row in rows {
                 traces.entry(self.key(&row.trace_id)).or_default().push(Span::of(row));
@@ -205,7 +286,7 @@ impl Reader {
             // In the order asked for.
             for id in &few {
                 if let Some(mut spans) = traces.remove(&self.key(id)) {
-                    spans.sort_by(|a, b| (a.timestamp_us, a.id, a.shared).cmp(&(b.timestamp_us, b.id, b.shared)));
+                    spans.sort_by_key(|span| (span.timestamp_us, span.id, span.shared));
                     each(spans);
                 }
             }
@@ -226,7 +307,7 @@ impl Reader {
             let more = counts.get(id.as_str()).copied().unwrap_or(0);
             let together =
                 shares.last().and_then(|share| share.last()).is_some_and(|last| self.key(last) == self.key(id));
-            let full = shares.last().is_none_or(|share| share.len() >= READ_TRACES || spans + more > READ_SPANS);
+            let full = shares.last().is_none_or(|share| share.len() >= SHARE_TRACES || spans + more > SHARE_SPANS);
             if full && !together {
                 shares.push(Vec::new());
                 spans = 0;

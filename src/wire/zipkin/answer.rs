@@ -7,7 +7,7 @@ use super::span::ZipkinSpan;
 
 /// Appends a list of texts.
 pub fn push_names<'a>(out: &mut Vec<u8>, names: impl IntoIterator<Item = &'a str>) {
-    push_list(out, names, |out, name| push_json_string(out, name));
+    push_list(out, names, push_json_string);
 }
 
 /// Appends a trace: a list of spans.
