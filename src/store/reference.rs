@@ -15,6 +15,7 @@ are in `schemas/`. Partitions are UTC days (weeks in the trace index), whatever 
 Attributes are stored as text; the type column beside each map gives their types back (`src/model/value.rs`).
 `Marks` are the bits of `src/model/mark.rs`. A span that was sent twice in two different requests is stored
 twice; count distinct (TraceId, SpanId, ServiceName, SpanKind, Timestamp, Duration) where that matters.
+The tables and views of the service graph (`graph_…`) are derived; `schemas/0001/4*.sql` describe them.
 ";
 
 fn page() -> String {
