@@ -30,10 +30,76 @@ export interface ErrorBody {
 
 /** Answer of a flush. */
 export interface FlushAnswer {
-  /** True: everything accepted before the call is stored. */
+  /** True: everything accepted before the call is stored and rolled up. */
   flushed: boolean;
   /** How long it took. */
   took_ms: number;
+}
+
+/** Who calls whom in a window. */
+export interface GraphAnswer {
+  /** Calls between nodes. */
+  edges: GraphEdge[];
+  /** The window's beginning, rounded outward to a whole minute. */
+  from_ns: string;
+  /** Everything that calls or is called. */
+  nodes: GraphNode[];
+  /** True: not everything that is stored is in it yet. */
+  partial?: boolean;
+  /** Why it is not everything. */
+  partial_reason?: string | null;
+  /** When the newest of its minutes was rolled up; absent when it has none. */
+  rolled_to_ns?: string | null;
+  /** The window's end, rounded outward to a whole minute. */
+  to_ns: string;
+}
+
+/** Calls from one node to another. */
+export interface GraphEdge {
+  /** How: rpc, messaging, database or external. */
+  connection_type: string;
+  /** Failed calls. */
+  errors: number;
+  /** Median duration. */
+  p50_ns: string;
+  /** 95th percentile of the duration. */
+  p95_ns: string;
+  /** 99th percentile of the duration. */
+  p99_ns: string;
+  /** Calls, weighted by sampling. */
+  requests: number;
+  /** Id of the node that calls. */
+  source: string;
+  /** Id of the node that is called. */
+  target: string;
+}
+
+/** A service, or a peer without spans of its own. */
+export interface GraphNode {
+  /** Failed ones. */
+  errors: number;
+  /** Such as `service:checkout`. */
+  id: string;
+  /** service, database, messaging, external or user. */
+  kind: string;
+  /** Such as `checkout`. */
+  name: string;
+  /** Median duration. */
+  p50_ns: string;
+  /** 95th percentile of the duration. */
+  p95_ns: string;
+  /** 99th percentile of the duration. */
+  p99_ns: string;
+  /** Layer, from 0. */
+  rank: number;
+  /** Requests that entered it, weighted by sampling. */
+  requests: number;
+  /** Spans without a partner, by reason; `clock_skew` and `duplicate_id` are notes about paired ones. */
+  unpaired: Record<string, number>;
+  /** Along the calls: layers are 1.0 apart. */
+  x: number;
+  /** Across: nodes of a layer are at least 1.0 apart. */
+  y: number;
 }
 
 /** How often an acknowledged item is in the tables. */
@@ -183,6 +249,17 @@ export interface LogsAnswer {
   scopes: Scope[];
 }
 
+/** The graph in the words of Grafana's node graph panel. */
+export interface NodeGraphAnswer {
+  /** Frame `edges`. */
+  edges: PanelEdge[];
+  /** Frame `nodes`. */
+  nodes: PanelNode[];
+}
+
+/** The service graph, or with `format=nodegraph` the frames of Grafana's node graph panel. */
+export type OneGraph = GraphAnswer | NodeGraphAnswer;
+
 /** One trace, or with `format=columns` its tree as arrays. */
 export type OneTrace = TraceAnswer | TraceColumnsAnswer;
 
@@ -208,6 +285,46 @@ export interface Operation {
 export interface OperationsAnswer {
   /** By name and kind. */
   operations: Operation[];
+}
+
+/** An edge of the panel. */
+export interface PanelEdge {
+  /** Failed calls. */
+  detail__errors: number;
+  /** How. */
+  detail__type: string;
+  /** Id. */
+  id: string;
+  /** Calls. */
+  mainstat: string;
+  /** 95th percentile of the duration. */
+  secondarystat: string;
+  /** Id of the node that calls. */
+  source: string;
+  /** Id of the node that is called. */
+  target: string;
+}
+
+/** A node of the panel. */
+export interface PanelNode {
+  /** Share that failed. */
+  arc__error: number;
+  /** Share of requests that succeeded. */
+  arc__ok: number;
+  /** Failed requests. */
+  detail__errors: number;
+  /** Spans without a partner. */
+  detail__unpaired: number;
+  /** Id. */
+  id: string;
+  /** Requests. */
+  mainstat: string;
+  /** 95th percentile of the duration. */
+  secondarystat: string;
+  /** Kind. */
+  subtitle: string;
+  /** Name. */
+  title: string;
 }
 
 /** One kind of oddity. */
