@@ -189,7 +189,7 @@ pub(crate) async fn trace(
 #[utoipa::path(get, path = "/api/v1/logs", tag = "logs", params(
     ("from" = Option<String>, Query, description = "Start of the range; inclusive"),
     ("to" = Option<String>, Query, description = "End of the range; exclusive"),
-    ("query" = Option<String>, Query, description = "Words, \"quoted phrases\", key:value, and - in front of any of them; all have to hold"),
+    ("query" = Option<String>, Query, description = "Words (whole ones; with letters outside ASCII also inside longer ones), \"quoted phrases\", key:value (an attribute, not what a body says; each value of a repeated key counts), and - in front of any of them; all have to hold; case does not matter to words and phrases"),
     ("service" = Option<String>, Query, description = "Service name"),
     ("severity" = Option<String>, Query, description = "Lowest severity: trace, debug, info, warn, error, fatal, or 1 to 24"),
     ("trace_id" = Option<String>, Query, description = "32 or 16 hex digits"),
