@@ -34,9 +34,12 @@ use crate::storage::Schema;
 
 /// How often the parts are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A minute is left alone for so many times the time that rolling it took.
-const REST_TIMES: u32 = 20;
-/// But not longer.
+/// A minute is left alone for so many times the time that rolling it took: the first, but not longer than
+/// [`FRESH`], so that a new span is in the graph soon; where that is too dear, the second.
+const REST_TIMES: [u32; 2] = [20, 12];
+/// A rest that leaves the graph fresh.
+const FRESH: Duration = Duration::from_millis(3_500);
+/// Longest rest.
 const REST_MAX: Duration = Duration::from_secs(60);
 /// A minute that ClickHouse refused is left alone for this time.
 const REFUSED_REST: Duration = Duration::from_secs(10);
@@ -474,7 +477,7 @@ impl Reign {
         let all: u64 = rolled.iter().map(|rolled| rolled.spans).sum();
         for rolled in &rolled {
             let share = began.elapsed().as_secs_f64() * rolled.spans as f64 / all.max(1) as f64;
-            let rest = Duration::from_secs_f64(share * f64::from(REST_TIMES)).clamp(LOOK_EVERY / 2, REST_MAX);
+            let rest = rest(Duration::from_secs_f64(share));
             self.resting.insert((tenant.to_owned(), rolled.minute), Instant::now() + rest);
         }
         self.metrics.spans.inc_by(all);
@@ -574,6 +577,12 @@ impl Reign {
     }
 }
 
+// How long a minute is left alone that took so long to roll.
+fn rest(took: Duration) -> Duration {
+    let [usual, dear] = REST_TIMES.map(|times| took * times);
+    usual.min(FRESH).max(dear).clamp(LOOK_EVERY / 2, REST_MAX)
+}
+
 // Runs of consecutive minutes that are held at once.
 fn runs(wishes: &[(Wish, u64)]) -> Vec<&[(Wish, u64)]> {
     let mut runs = Vec::new();
@@ -597,6 +606,15 @@ fn runs(wishes: &[(Wish, u64)]) -> Vec<&[(Wish, u64)]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Scenario: minutes that took from nothing to a minute to roll.
+    // Guarantee: rolling is at most a twentieth of the time while that keeps the graph fresh, never more than a
+    // twelfth, and no minute waits for ever.
+    #[test]
+    fn rests_follow_cost() {
+        let rested = |took_ms| rest(Duration::from_millis(took_ms)).as_millis();
+        assert_eq!([0, 100, 200, 290, 1_000, 60_000].map(rested), [500, 2_000, 3_500, 3_500, 12_000, 60_000]);
+    }
 
     // Scenario: minutes with gaps and of several sizes.
     // Guarantee: runs are consecutive, hold no more than may be held, and a large minute stands alone.

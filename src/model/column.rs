@@ -2,6 +2,7 @@
 //! copies rows out of it, without saying where the values come from.
 
 use crate::text::{DictColumn, StrColumn};
+use crate::{Resources, Spans};
 
 /// Maps from text to text, one per row: keys by dictionary, values as text, row ends.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +91,8 @@ pub enum ColumnRef<'a> {
     SameI64(i64),
     /// The same small number in every row.
     SameU8(u8),
+    /// The version of each span's row: whether it vouches for its promoted columns.
+    SpanVersions(&'a Spans, &'a Resources),
     /// Numbers, one per row.
     U8(&'a [u8]),
     /// Numbers, one per row.

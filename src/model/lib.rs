@@ -14,6 +14,7 @@ pub mod limits;
 pub mod logs;
 pub mod mark;
 pub mod metrics;
+pub mod promoted;
 pub mod rows;
 pub mod shared;
 pub mod spans;

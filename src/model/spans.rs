@@ -5,7 +5,7 @@ use crate::column::ColumnRef::*;
 use crate::column::MapColumn;
 use crate::kind::{SPAN_KINDS, STATUS_CODES};
 use crate::mark;
-use crate::table::{ROW_VERSION, columns};
+use crate::table::columns;
 use crate::text::{DictColumn, StrColumn, held};
 
 /// Spans, one row each. Every plain column has one entry per finished row.
@@ -155,7 +155,7 @@ columns! {
         "RetentionClass", "LowCardinality(String)", "ZSTD(1)", "retention class; empty is the default" => SameText("");
         "ReceivedAt", "DateTime64(9)", "ZSTD(1)", "when the request arrived" => SameI64(c.envelope.received_ns);
         "BatchId", "UInt128", "ZSTD(1)", "the insert that brought the row" => BatchId;
-        "RowVersion", "UInt8", "ZSTD(1)", "version of the row's encoding" => SameU8(ROW_VERSION);
+        "RowVersion", "UInt8", "ZSTD(1)", "version of the row's encoding; 2: the columns of promoted attributes also hold all that searches ask them for; 0: another program's row" => SpanVersions(s, c.resources);
         "Flags", "UInt32", "ZSTD(1)", "OTLP span flags" => U32(&s.flags);
         "Marks", "UInt32", "ZSTD(1)", "what is special about the row (model::mark)" => U32(&s.marks);
         "Weight", "Float64", "ZSTD(1)", "how many spans this one stands for (sampling)" => F64(&s.weight);

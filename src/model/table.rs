@@ -103,6 +103,8 @@ pub struct Context<'a> {
 
 /// Version of the meaning of a row's columns, stored in `RowVersion`.
 pub const ROW_VERSION: u8 = 1;
+/// The version of spans whose promoted columns say all that their maps say ([`crate::promoted`]).
+pub const ROW_VERSION_VOUCHED: u8 = 2;
 
 macro_rules! columns {
     (

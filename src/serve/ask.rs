@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{Caller, Error};
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::Uri;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use view::{LogMatch, SpanMatch, TraceMatch};
 
 use crate::answer::{ErrorAnswer, Failure, json, json_aside};
 use crate::app::App;
-use crate::params::{Params, wrong};
+use crate::params::{Params, Segment, wrong};
 
 type Answer = Result<Response, Failure>;
 
@@ -56,7 +56,7 @@ pub(crate) async fn services(State(app): State<Arc<App>>, Extension(caller): Ext
 pub(crate) async fn operations(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(service): Path<String>,
+    Segment(service): Segment,
     uri: Uri,
 ) -> Answer {
     let params = Params::read(&uri, &["from", "to", "limit"], &[])?;
@@ -80,7 +80,7 @@ pub(crate) async fn operations(
     ("status" = Option<String>, Query, description = "error: a matching span has status error; ok: no span of the trace has"),
     ("min_duration" = Option<String>, Query, description = "Shortest duration of the trace, such as 250ms or 1.5s"),
     ("max_duration" = Option<String>, Query, description = "Longest duration of the trace"),
-    ("attr" = Option<Vec<String>>, Query, description = "key=value of a span or resource attribute; may be repeated"),
+    ("attr" = Option<Vec<String>>, Query, description = "key=value of a span or resource attribute, the value as text (3, true, [1,2]); each value of a repeated key counts; may be repeated"),
     ("edge_source" = Option<String>, Query, description = "With `edge_target`: only traces that draw this edge of the service graph in the range's minutes; a node's id, or a service's name"),
     ("edge_target" = Option<String>, Query, description = "The other end of the edge"),
     ("limit" = Option<u32>, Query, description = "Traces per page; 20 when absent"),
@@ -161,7 +161,7 @@ pub(crate) enum OneTrace {
 pub(crate) async fn trace(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(trace_id): Path<String>,
+    Segment(trace_id): Segment,
     uri: Uri,
 ) -> Answer {
     let known = ["offset", "limit", "span_id", "logs", "logs_limit", "logs_cursor", "typed", "format"];
@@ -189,7 +189,7 @@ pub(crate) async fn trace(
 #[utoipa::path(get, path = "/api/v1/logs", tag = "logs", params(
     ("from" = Option<String>, Query, description = "Start of the range; inclusive"),
     ("to" = Option<String>, Query, description = "End of the range; exclusive"),
-    ("query" = Option<String>, Query, description = "Words, \"quoted phrases\", key:value, and - in front of any of them; all have to hold"),
+    ("query" = Option<String>, Query, description = "Words (whole ones; with letters outside ASCII also inside longer ones), \"quoted phrases\", key:value (an attribute, not what a body says; each value of a repeated key counts), and - in front of any of them; all have to hold; case does not matter to words and phrases"),
     ("service" = Option<String>, Query, description = "Service name"),
     ("severity" = Option<String>, Query, description = "Lowest severity: trace, debug, info, warn, error, fatal, or 1 to 24"),
     ("trace_id" = Option<String>, Query, description = "32 or 16 hex digits"),

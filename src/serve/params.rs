@@ -1,9 +1,10 @@
-//! Query parameters: read once, every name known, every value used. A misspelt filter must not
+//! Path and query parameters: read once, every name known, every value used. A misspelt filter must not
 //! quietly widen an answer, so unknown and doubled names are refused.
 
 use access::Error;
-use axum::extract::Query;
+use axum::extract::{FromRequestParts, Path, Query};
 use http::Uri;
+use http::request::Parts;
 use view::TimeRange;
 
 use crate::answer::Failure;
@@ -11,6 +12,18 @@ use crate::answer::Failure;
 /// The parameters of a request.
 pub(crate) struct Params {
     pairs: Vec<(String, String)>,
+}
+
+/// The part of a path that names something. One that is no text is refused as everything else is.
+pub(crate) struct Segment(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Segment, Failure> {
+        let refuse = |_| Error::invalid("the path is not valid UTF-8 once its percent signs are read");
+        Ok(Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| Segment(text)).map_err(refuse)?)
+    }
 }
 
 impl Params {

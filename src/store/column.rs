@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use model::table::{ROW_VERSION, ROW_VERSION_VOUCHED};
 use model::text::StrColumn;
-use model::{ColumnRef, MapColumn, TableDef};
+use model::{ColumnRef, MapColumn, TableDef, promoted};
 
 use crate::buffer::{hex_texts, put, repeat, repeat_tail, runs, text};
 use crate::dictionary::Dictionary;
@@ -237,6 +238,9 @@ fn append_fixed(out: &mut Vec<u8>, width: usize, source: &ColumnRef<'_>, rows: R
     match source {
         ColumnRef::SameI64(value) => repeat(out, &value.to_le_bytes()[..width], count),
         ColumnRef::SameU8(value) => out.resize(start + count, *value),
+        ColumnRef::SpanVersions(spans, resources) => promoted::vouches(spans, resources, rows, |is_vouched| {
+            out.push(if is_vouched { ROW_VERSION_VOUCHED } else { ROW_VERSION });
+        }),
         ColumnRef::U8(values) => out.extend_from_slice(&values[rows]),
         ColumnRef::U16(values) => put(out, values[rows].iter().map(|value| value.to_le_bytes())),
         ColumnRef::U32(values) => put(out, values[rows].iter().map(|value| value.to_le_bytes())),

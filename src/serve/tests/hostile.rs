@@ -111,6 +111,17 @@ async fn every_parameter() {
     assert_eq!(texts(&rig.get("/api/v1/logs").await, "logs", "body"), ["canary"]);
 }
 
+// Scenario: paths whose named part is not UTF-8 once it is unescaped.
+// Guarantee: each is refused as the client's mistake, in the API's own form.
+#[tokio::test]
+async fn paths_that_are_no_text() {
+    let rig = Rig::new().await;
+    for path in ["/api/v1/services/%ff/operations", "/api/v1/traces/%ff", "/api/v1/traces/%C3%28?limit=1"] {
+        let (status, body) = rig.ask(path).await;
+        assert_eq!((status, body["error"]["code"].as_str()), (400, Some("invalid_argument")), "{path}: {body}");
+    }
+}
+
 // Scenario: payloads stored as service, operation, attribute key and value, and log body; then used as filters.
 // Guarantee: each finds exactly itself.
 #[tokio::test]

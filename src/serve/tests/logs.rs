@@ -81,6 +81,50 @@ async fn search() {
     assert_eq!(texts(&rig.get(&format!("/api/v1/logs?pattern_id={pattern}")).await, "logs", "service"), ["cart"]);
 }
 
+// Scenario: words with letters outside ASCII in either case, sentences without spaces, an attribute whose key
+// comes twice, a body of JSON text.
+// Guarantee: such words are found in either case and inside longer ones; each value of a repeated key is
+// found; `key:value` asks attributes, not what a body says.
+#[tokio::test]
+async fn other_scripts_and_repeated_keys() {
+    let rig = Rig::new().await;
+    let record = |at: i64, body: &str, values: &[&str]| {
+        let attributes: Vec<_> =
+            values.iter().map(|value| json!({"key": "dup", "value": {"stringValue": value}})).collect();
+        json!({"timeUnixNano": (T + at).to_string(), "body": {"stringValue": body}, "attributes": attributes})
+    };
+    let records = [
+        record(0, "one Größe ÄNDERUNG", &[]),
+        record(1, "two 支払いエラーが発生しました", &[]),
+        record(2, "three", &["first", "second"]),
+        record(3, "{\"code\":502,\"four\":1}", &[]),
+    ];
+    let resource = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]});
+    rig.store("", model::Protocol::OtlpLogsJson, &resource).await;
+    let cases = [
+        ("änderung", 0),
+        ("GRÖßE", 0),
+        ("größe änderung", 0),
+        ("one änderung", 0),
+        ("\"größe änd\"", 0),
+        ("エラー", 1),
+        ("支払い", 1),
+        ("two 発生", 1),
+        ("dup:first", 2),
+        ("dup:second", 2),
+        ("code 502", 3),
+    ];
+    for (query, at) in cases {
+        let escaped: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let found = texts(&rig.get(&format!("/api/v1/logs?query={escaped}")).await, "logs", "time_ns");
+        assert_eq!(found, [(T + at).to_string()], "{query}");
+    }
+    for query in ["ungen", "code:502", "dup:third", "wo"] {
+        let found = rig.get(&format!("/api/v1/logs?query={query}")).await;
+        assert_eq!(found["logs"], json!([]), "{query}");
+    }
+}
+
 // Scenario: two hundred lines, many at one instant, many equal, paged both ways while more arrive.
 // Guarantee: the pages together are the lines as they were: none twice, none missing, in order; a service's lines of
 // one instant in the order in which they were sent.

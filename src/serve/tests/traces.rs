@@ -349,3 +349,69 @@ async fn narrow_ids_and_zipkin() {
     let alone = rig.get(&format!("/api/v1/traces/{}", trace_id("77"))).await;
     assert_eq!((alone["total_spans"].as_u64(), texts(&alone, "logs", "body")), (Some(0), vec!["alone".to_owned()]));
 }
+
+// Scenario: attributes in every place and type in which senders put them: promoted keys as booleans, doubles
+// and arrays, on the span instead of the resource and the other way round, the older and the newer name with
+// different values, keys that come twice; sent as OTLP.
+// Guarantee: `attr` finds each by the text of its value, and nothing else by it.
+#[tokio::test]
+async fn attributes_wherever_they_stand() {
+    let text = |value: &str| json!({"stringValue": value});
+    let int = |value: &str| json!({"intValue": value});
+    let double = |value: f64| json!({"doubleValue": value});
+    let yes = json!({"boolValue": true});
+    let list = json!({"arrayValue": {"values": [{"intValue": "1"}, {"stringValue": "x"}]}});
+    type Pairs = Vec<(&'static str, Value)>;
+    let cases: Vec<(Pairs, Pairs, &str)> = vec![
+        (vec![], vec![("http.route", yes.clone())], "http.route=true"),
+        (vec![], vec![("http.route", list)], "http.route=[1,\"x\"]"),
+        (vec![], vec![("service.version", text("9.9.1"))], "service.version=9.9.1"),
+        (vec![("service.version", int("991"))], vec![], "service.version=991"),
+        (vec![("service.version", double(9.91))], vec![], "service.version=9.91"),
+        (vec![("http.route", text("/res1"))], vec![], "http.route=/res1"),
+        (vec![], vec![("http.response.status_code", text("597"))], "http.response.status_code=597"),
+        (vec![], vec![("http.response.status_code", double(596.0))], "http.response.status_code=596"),
+        (vec![("http.response.status_code", int("595"))], vec![], "http.response.status_code=595"),
+        (vec![], vec![("db.system", text("mssql")), ("db.system.name", text("sql_server"))], "db.system=mssql"),
+        (
+            vec![],
+            vec![("db.system", text("mssql2")), ("db.system.name", text("sql_server2"))],
+            "db.system.name=sql_server2",
+        ),
+        (vec![], vec![("http.status_code", int("594"))], "http.status_code=594"),
+        (
+            vec![],
+            vec![("http.status_code", int("593")), ("http.response.status_code", int("592"))],
+            "http.status_code=593",
+        ),
+        (vec![], vec![("http.response.status_code", int("70000"))], "http.response.status_code=70000"),
+        (vec![], vec![("messaging.destination.name", yes)], "messaging.destination.name=true"),
+        (vec![], vec![("peer.service", text("ps")), ("server.address", text("sa"))], "peer.service=ps"),
+        (vec![], vec![("peer.service", text("ps2")), ("server.address", text("sa2"))], "server.address=sa2"),
+        (vec![], vec![("service.instance.id", text("inst"))], "service.instance.id=inst"),
+        (vec![], vec![("k.dup", text("one")), ("k.dup", text("two"))], "k.dup=two"),
+        (vec![("r.dup", text("one")), ("r.dup", text("two"))], vec![], "r.dup=two"),
+        (vec![("r.k", text("rk"))], vec![], "r.k=rk"),
+        (vec![("rs.k", text("rsr"))], vec![("rs.k", text("rss"))], "rs.k=rsr"),
+        (vec![], vec![("http.route", text("")), ("uq", text("e1"))], "http.route="),
+        (vec![], vec![("k.empty", text(""))], "k.empty="),
+        (vec![], vec![("service.name", text("on-span"))], "service.name=on-span"),
+        (vec![], vec![("http.route", text("/1")), ("http.route", text("/2"))], "http.route=/2"),
+    ];
+    let rig = Rig::new().await;
+    let pairs =
+        |pairs: &Pairs| pairs.iter().map(|(key, value)| json!({"key": key, "value": value})).collect::<Vec<_>>();
+    let span = |(at, (resource, span, _)): (usize, &(Pairs, Pairs, &str))| {
+        json!({"resource": {"attributes": pairs(resource)}, "scopeSpans": [{"spans": [{
+            "traceId": format!("{:032x}", at + 1), "spanId": "000000000000000a", "name": "n",
+            "startTimeUnixNano": T.to_string(), "endTimeUnixNano": (T + 5).to_string(), "attributes": pairs(span),
+        }]}]})
+    };
+    let spans: Vec<Value> = cases.iter().enumerate().map(span).collect();
+    rig.store("", Protocol::OtlpTracesJson, &json!({"resourceSpans": spans})).await;
+    for (at, (_, _, attribute)) in cases.iter().enumerate() {
+        let escaped: String = attribute.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let found = texts(&rig.get(&format!("/api/v1/traces?limit=100&attr={escaped}")).await, "traces", "trace_id");
+        assert_eq!(found, [format!("{:032x}", at + 1)], "{attribute}");
+    }
+}

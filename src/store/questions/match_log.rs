@@ -62,6 +62,20 @@ macro_rules! severity_number {
 }
 pub(crate) use severity_number;
 
+/// The pair `@1`, `@2` in a map.
+macro_rules! in_map {
+    ($map:literal) => {
+        concat!(
+            "arrayExists((k, v) -> k = {@1:String} AND v = {@2:String}, mapKeys(",
+            $map,
+            "), mapValues(",
+            $map,
+            "))"
+        )
+    };
+}
+pub(crate) use in_map;
+
 const SEVERITY_MIN: &str = severity_number!(" >= {@:UInt8}");
 
 impl LogMatch {
@@ -96,12 +110,9 @@ impl Term {
         match self {
             Term::Words(words) => body_text(out, words, true),
             Term::Phrase(phrase) => body_text(out, phrase, false),
-            Term::Attribute(key, value) if value.is_empty() => out.and(
-                "(mapContains(LogAttributes, {@1:String}) AND LogAttributes[{@1:String}] = '') OR (mapContains(ResourceAttributes, {@1:String}) AND ResourceAttributes[{@1:String}] = '')",
-                text(key),
-            ),
+            // Keys may come twice, so no look-up by key: it gives the first.
             Term::Attribute(key, value) => out.and(
-                "LogAttributes[{@1:String}] = {@2:String} OR ResourceAttributes[{@1:String}] = {@2:String} OR ScopeAttributes[{@1:String}] = {@2:String}",
+                concat!(in_map!("LogAttributes"), " OR ", in_map!("ResourceAttributes"), " OR ", in_map!("ScopeAttributes")),
                 [Param::Text(key.clone()), Param::Text(value.clone())],
             ),
             Term::HasAttribute(key) => out.and(
@@ -124,19 +135,19 @@ impl Term {
 fn body_text(out: &mut Conditions, text: &str, whole_ends: bool) {
     let lower = text.to_ascii_lowercase();
     let tokens = whole_tokens(&lower, whole_ends);
-    if whole_ends && tokens.len() == 1 && tokens[0] == lower {
-        out.and("hasAllTokens(lower(Body), {@:Array(String)})", [Param::Texts(tokens)]);
-        return;
-    }
+    let is_settled = whole_ends && tokens.len() == 1 && tokens[0] == lower;
     if !tokens.is_empty() {
         out.and("hasAllTokens(lower(Body), {@:Array(String)})", [Param::Texts(tokens)]);
     }
-    out.and("positionCaseInsensitiveUTF8(Body, {@:String}) > 0", [Param::Text(text.to_owned())]);
+    if !is_settled {
+        out.and("positionCaseInsensitiveUTF8(Body, {@:String}) > 0", [Param::Text(text.to_owned())]);
+    }
 }
 
 /// Tokens as ClickHouse's `splitByNonAlpha` cuts them: runs of ASCII letters and digits and of
 /// anything that is not ASCII. Without `whole_ends` those at the very ends may be parts of longer ones
-/// and are left out.
+/// and are left out; so are those with letters outside ASCII: `lower` does not know their cases, and
+/// scripts without spaces make whole sentences of them.
 fn whole_tokens(lower: &str, whole_ends: bool) -> Vec<String> {
     let in_token = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii();
     let mut tokens: Vec<String> = Vec::new();
@@ -145,8 +156,9 @@ fn whole_tokens(lower: &str, whole_ends: bool) -> Vec<String> {
         match (in_token(c), start) {
             (true, None) => start = Some(at),
             (false, Some(from)) => {
-                if whole_ends || (from > 0 && at < lower.len()) {
-                    tokens.push(lower[from..at].to_owned());
+                let token = &lower[from..at];
+                if token.is_ascii() && (whole_ends || (from > 0 && at < lower.len())) {
+                    tokens.push(token.to_owned());
                 }
                 start = None;
             }
@@ -174,7 +186,8 @@ mod tests {
             ("onnection refus", false, ""),
             ("for user-123 took", false, "123|user"),
             (" failed ", false, "failed"),
-            ("grüße über", true, "grüße|über"),
+            ("Grüße an bob", true, "an|bob"),
+            ("支払いエラー", true, ""),
             ("a_b", true, "a|b"),
             ("::", true, ""),
         ];

@@ -1,6 +1,9 @@
 //! What a trace search asks for: conditions that one span has to meet together, and conditions that
 //! the whole trace has to meet. Attributes that have a column of their own are asked there first.
 
+use model::promoted::{Promoted, status_code};
+
+use super::match_log::in_map;
 use super::sql::{Conditions, Param};
 
 /// Conditions on one span. All hold on the same span.
@@ -41,61 +44,82 @@ impl SpanMatch {
     }
 
     /// The ways in which a row can match, each a narrow read of its own; a row that [`SpanMatch::refines`]
-    /// rejects may be among them, a row that matches is never missing.
+    /// rejects may be among them, a row that matches is never missing: rows that do not vouch for their
+    /// promoted columns ([`model::promoted`]) are asked by their maps.
     pub(crate) fn ways(&self) -> Vec<Conditions> {
-        let (mut first, mut second) = (Conditions::new("p"), Conditions::new("q"));
-        if self.has_promoted() {
-            first.and("RowVersion > 0", []);
-            self.may(&mut first);
-            second.and("RowVersion = 0", []);
-            self.full(&mut second);
-            return vec![first, second];
+        let mut by_columns = Conditions::new("p");
+        if let Some(at) = self.attributes.iter().position(is_promoted) {
+            by_columns.and("RowVersion > 0", []);
+            self.may(&mut by_columns);
+            let (mut span, mut resource) = (Conditions::new("q"), Conditions::new("o"));
+            span.and(UNVOUCHED, []);
+            resource.and(UNVOUCHED, []);
+            self.by_maps(at, &mut span, &mut resource);
+            return vec![by_columns, span, resource];
         }
         let Some(at) = self.attributes.iter().position(|(_, value)| !value.is_empty()) else {
-            self.may(&mut first);
-            return vec![first];
+            self.may(&mut by_columns);
+            return vec![by_columns];
         };
-        // Only the span's values have an index; with both maps in one condition it would be of no use.
-        let (key, value) = &self.attributes[at];
-        let pair = || [text(key), text(value)];
-        first.and("has(mapValues(SpanAttributes), {@2:String}) AND SpanAttributes[{@1:String}] = {@2:String}", pair());
-        // Rows that another program wrote know no keys.
-        second.and("ResourceKeys = '' OR position(ResourceKeys, {@:String}) > 0", [Param::Text(format!(",{key},"))]);
-        second.and("ResourceAttributes[{@1:String}] = {@2:String}", pair());
-        for way in [&mut first, &mut second] {
-            self.columns(way);
-            let others = self.attributes.iter().enumerate().filter(|(other, _)| *other != at);
-            others.for_each(|(_, (key, value))| either_map(way, key, value));
-        }
-        vec![first, second]
+        let (mut span, mut resource) = (Conditions::new("p"), Conditions::new("q"));
+        self.by_maps(at, &mut span, &mut resource);
+        vec![span, resource]
     }
 
-    /// What a row has to meet to be found by [`SpanMatch::ways`]. Where no row is `foreign` (written by
-    /// another program), maps are left alone as far as columns know.
-    pub(crate) fn finds(&self, foreign: bool) -> Conditions {
+    /// What a row has to meet to be found by [`SpanMatch::ways`]. Where every row vouches for its
+    /// promoted columns (not `unvouched`), maps are left alone as far as these know.
+    pub(crate) fn finds(&self, unvouched: bool) -> Conditions {
         let mut out = Conditions::new("p");
-        if foreign && self.has_promoted() {
-            out.and_unless("RowVersion > 0", |out| self.full(out));
-            out.and_unless("RowVersion = 0", |out| self.may(out));
+        if unvouched && self.has_promoted() {
+            out.and_either(
+                |out| {
+                    out.and("RowVersion > 0", []);
+                    self.may(out);
+                },
+                |out| {
+                    out.and(UNVOUCHED, []);
+                    self.full(out);
+                },
+            );
         } else {
             self.may(&mut out);
         }
         out
     }
 
-    /// What such a row has to meet besides.
-    pub(crate) fn refines(&self) -> Conditions {
+    /// What such a row has to meet besides: a column that several keys share may hold another key's value.
+    pub(crate) fn refines(&self, unvouched: bool) -> Conditions {
         let mut out = Conditions::new("r");
         for (key, value) in &self.attributes {
-            if promoted(key, value).is_some_and(|promoted| !promoted.decides) {
-                out.and("RowVersion = 0 OR SpanAttributes[{@:String}] = {@:String}", [text(key), text(value)]);
+            if by_column(key, value).is_some_and(|promoted| !promoted.has_one_key()) {
+                match unvouched {
+                    true => either_map(&mut out, key, value),
+                    false => out.and(IN_SPAN, [text(key), text(value)]),
+                }
             }
         }
         out
     }
 
-    fn has_promoted(&self) -> bool {
-        self.attributes.iter().any(|(key, value)| promoted(key, value).is_some())
+    /// Whether a column is asked for an attribute.
+    pub(crate) fn has_promoted(&self) -> bool {
+        self.attributes.iter().any(is_promoted)
+    }
+
+    // Attribute `at` on the span, or on its resource; with both maps in one condition the index on the
+    // span's values would be of no use.
+    fn by_maps(&self, at: usize, span: &mut Conditions, resource: &mut Conditions) {
+        let (key, value) = &self.attributes[at];
+        let pair = || [text(key), text(value)];
+        span.and(concat!("has(mapValues(SpanAttributes), {@2:String}) AND ", in_map!("SpanAttributes")), pair());
+        // Rows that another program wrote know no keys.
+        resource.and("ResourceKeys = '' OR position(ResourceKeys, {@:String}) > 0", [Param::Text(format!(",{key},"))]);
+        resource.and(in_map!("ResourceAttributes"), pair());
+        for way in [span, resource] {
+            self.columns(way);
+            let others = self.attributes.iter().enumerate().filter(|(other, _)| *other != at);
+            others.for_each(|(_, (key, value))| either_map(way, key, value));
+        }
     }
 
     fn columns(&self, out: &mut Conditions) {
@@ -110,12 +134,12 @@ impl SpanMatch {
         }
     }
 
-    // For rows of ours: promoted attributes by their columns.
+    // For rows that vouch for them: promoted attributes by their columns.
     fn may(&self, out: &mut Conditions) {
         self.columns(out);
         for (key, value) in &self.attributes {
-            match promoted(key, value) {
-                Some(Promoted { condition, param, .. }) => out.and(condition, param),
+            match by_column(key, value) {
+                Some(promoted) => out.and(condition(promoted), [param(promoted, value)]),
                 None => either_map(out, key, value),
             }
         }
@@ -156,47 +180,48 @@ impl TraceMatch {
     }
 }
 
-/// An attribute that has a column of its own in rows of ours.
-pub(super) struct Promoted {
-    pub(super) condition: &'static str,
-    pub(super) param: Option<Param>,
-    /// Whether the column says it all; else a row may hold the value under another key.
-    decides: bool,
+/// Rows that another program wrote, whose own columns are empty, and rows of ours whose maps say more than
+/// their columns. An index on the version passes over all others.
+pub(super) const UNVOUCHED: &str = "RowVersion < 2";
+
+const IN_SPAN: &str = in_map!("SpanAttributes");
+
+fn is_promoted((key, value): &(String, String)) -> bool {
+    by_column(key, value).is_some()
 }
 
-/// Longer values may stand cut in their column.
-const PROMOTED_BYTES_MAX: usize = 200;
+/// The condition on the column that can be asked for an attribute; true of every row of ours that holds the
+/// attribute, unless the row is unvouched.
+pub(super) fn on_column(key: &str, value: &str) -> Option<(&'static str, Param)> {
+    by_column(key, value).map(|promoted| (condition(promoted), param(promoted, value)))
+}
 
-pub(super) fn promoted(key: &str, value: &str) -> Option<Promoted> {
-    if value.is_empty() || value.len() > PROMOTED_BYTES_MAX {
-        return None;
+/// The column that can be asked for an attribute.
+fn by_column(key: &str, value: &str) -> Option<Promoted> {
+    Promoted::of(key.as_bytes()).filter(|promoted| promoted.can_hold(value.as_bytes()))
+}
+
+fn condition(promoted: Promoted) -> &'static str {
+    match promoted {
+        Promoted::ServiceName => "ServiceName = {@:String}",
+        Promoted::ServiceVersion => "ServiceVersion = {@:String}",
+        Promoted::HttpRoute => "HttpRoute = {@:String}",
+        Promoted::HttpStatusCode => "HttpStatusCode = {@:UInt16}",
+        Promoted::DbSystem => "DbSystem = {@:String}",
+        Promoted::MessagingDestination => "MessagingDestination = {@:String}",
     }
-    let (condition, decides) = match key {
-        "service.name" => ("ServiceName = {@:String}", true),
-        "service.version" => ("ServiceVersion = {@:String}", true),
-        "http.route" => ("HttpRoute = {@:String}", true),
-        "db.system.name" => ("DbSystem = {@:String}", false),
-        // The newer key wins the column, and may say it in another word.
-        "db.system" => return Some(Promoted { condition: "DbSystem != ''", param: None, decides: false }),
-        "messaging.destination.name" => ("MessagingDestination = {@:String}", false),
-        "http.response.status_code" | "http.status_code" => {
-            let code = value.parse::<u16>().ok().filter(|code| *code > 0)?;
-            let param = Some(Param::U64(u64::from(code)));
-            return Some(Promoted { condition: "HttpStatusCode = {@:UInt16}", param, decides: false });
-        }
-        _ => return None,
-    };
-    Some(Promoted { condition, param: Some(text(value)), decides })
+}
+
+fn param(promoted: Promoted, value: &str) -> Param {
+    match (promoted, status_code(value.as_bytes())) {
+        (Promoted::HttpStatusCode, Some(code)) => Param::U64(u64::from(code)),
+        _ => text(value),
+    }
 }
 
 /// The attribute in one of the maps, as stored.
 fn either_map(out: &mut Conditions, key: &str, value: &str) {
-    let both = if value.is_empty() {
-        "(mapContains(SpanAttributes, {@1:String}) AND SpanAttributes[{@1:String}] = {@2:String}) OR (mapContains(ResourceAttributes, {@1:String}) AND ResourceAttributes[{@1:String}] = {@2:String})"
-    } else {
-        "SpanAttributes[{@1:String}] = {@2:String} OR ResourceAttributes[{@1:String}] = {@2:String}"
-    };
-    out.and(both, [text(key), text(value)]);
+    out.and(concat!(in_map!("SpanAttributes"), " OR ", in_map!("ResourceAttributes")), [text(key), text(value)]);
 }
 
 fn text(value: &str) -> Param {

@@ -86,14 +86,15 @@ impl Conditions {
         }
     }
 
-    /// Adds: what `build` adds holds, unless `condition` does.
-    pub fn and_unless(&mut self, condition: &'static str, build: impl FnOnce(&mut Conditions)) {
+    /// Adds: all that `one` adds holds, or all that `other` adds.
+    pub fn and_either(&mut self, one: impl FnOnce(&mut Conditions), other: impl FnOnce(&mut Conditions)) {
         let from = self.lines.len();
-        build(self);
-        let inner = self.lines.split_off(from);
-        if !inner.is_empty() {
-            self.lines.push(format!("{condition} OR (({}))", inner.join(") AND (")));
-        }
+        one(self);
+        let first = self.lines.split_off(from);
+        other(self);
+        let second = self.lines.split_off(from);
+        let joined = |lines: Vec<String>| format!("(({}))", lines.join(") AND ("));
+        self.lines.push(format!("{} OR {}", joined(first), joined(second)));
     }
 
     /// Adds: one of the things that `build` adds holds.
@@ -240,8 +241,11 @@ mod tests {
             ["k", "v"].map(|t| Param::Text(t.into())),
         );
         conditions.and_not(|inner| inner.and("D > {@:Int64}", [Param::I64(7)]));
-        conditions.and_unless("E", |inner| inner.and("F = {@:Int64}", [Param::I64(8)]));
-        conditions.and_any(|inner| (9..11).for_each(|value| inner.and("G = {@:Int64}", [Param::I64(value)])));
+        conditions.and_either(
+            |inner| inner.and("E", []),
+            |inner| (8..10).for_each(|value| inner.and("F = {@:Int64}", [Param::I64(value)])),
+        );
+        conditions.and_any(|inner| (10..12).for_each(|value| inner.and("G = {@:Int64}", [Param::I64(value)])));
         let sql = Sql::new(
             "-- For readers.\nSELECT 1\nFROM t\nWHERE Tenant = {tenant:String}\n  --[more]\n  --[none]\n",
             "t1",
@@ -253,8 +257,8 @@ WHERE Tenant = {tenant:String}
   AND (A = {p0:String})
   AND (B[{p1:String}] = {p2:String} OR C[{p1:String}] = {p2:String})
   AND (NOT ((D > {p3:Int64})))
-  AND (E OR ((F = {p4:Int64})))
-  AND ((G = {p5:Int64}) OR (G = {p6:Int64}))
+  AND (((E)) OR ((F = {p4:Int64}) AND (F = {p5:Int64})))
+  AND ((G = {p6:Int64}) OR (G = {p7:Int64}))
   --[none]
 
 -- tenant = Text("t1")
@@ -265,6 +269,7 @@ WHERE Tenant = {tenant:String}
 -- p4 = I64(8)
 -- p5 = I64(9)
 -- p6 = I64(10)
+-- p7 = I64(11)
 "#;
         assert_eq!(sql.drawn(), expected);
     }

@@ -94,8 +94,8 @@ pub struct Summary {
     parents_present: bool,
     /// Whether a sender used a 64-bit id.
     pub id64: bool,
-    /// Whether another program wrote one of its spans.
-    foreign: bool,
+    /// Whether one of its spans does not vouch for its promoted columns.
+    unvouched: bool,
 }
 
 #[derive(Row, Deserialize)]
@@ -204,9 +204,11 @@ fn candidates_sql(
     let read = Window { from_ns: slice.from_ns.saturating_sub(BACK_NS).max(window.from_ns), ..slice };
     let sql = match &search.span.ways()[..] {
         [way] => asked(include_str!("traces_newest.sql"), read).fill("way", way),
-        [way, other, ..] => {
-            asked(include_str!("traces_newest_either.sql"), read).fill("way", way).fill("other_way", other)
-        }
+        [way, other] => asked(include_str!("traces_newest_either.sql"), read).fill("way", way).fill("other_way", other),
+        [way, other, third, ..] => asked(include_str!("traces_newest_three.sql"), read)
+            .fill("way", way)
+            .fill("other_way", other)
+            .fill("third_way", third),
         [] => unreachable!("a span always has a way to match"),
     };
     sql.set("key_from", Param::I64(slice.from_ns))
@@ -229,11 +231,11 @@ fn summary_sql(
     window: Window,
     held: &[Window],
     ids: &[String],
-    foreign: bool,
+    unvouched: bool,
 ) -> Sql {
     // Whole traces are found by the conditions themselves.
     let (finds, refines) = match search.whole.is_any() {
-        true => (search.span.finds(foreign), search.span.refines()),
+        true => (search.span.finds(unvouched), search.span.refines(unvouched)),
         false => (search.span.conditions("p"), Conditions::default()),
     };
     Sql::new(include_str!("traces_summary.sql"), tenant)
@@ -268,9 +270,10 @@ async fn summaries(
 ) -> Result<Vec<Summary>, AskError> {
     let ids: Vec<String> = found.into_iter().map(|candidate| candidate.trace_id).collect();
     let held = held(&trace::ranges(ask, &ids).await?, ids.len());
-    let ask_for = |foreign| summary_sql(ask.tenant, search, window, &held, &ids, foreign).query(ask);
+    let ask_for = |unvouched| summary_sql(ask.tenant, search, window, &held, &ids, unvouched).query(ask);
     let mut summaries: Vec<Summary> = ask_for(false).fetch_all().await?;
-    if summaries.iter().any(|summary| summary.foreign) {
+    let by_columns = search.whole.is_any() && search.span.has_promoted();
+    if by_columns && summaries.iter().any(|summary| summary.unvouched) {
         summaries = ask_for(true).fetch_all().await?;
     }
     summaries.retain(|summary| summary.matches > 0);
@@ -321,7 +324,7 @@ mod tests {
         let before = search.after.clone().map_or((i64::MAX, String::new()), |end| (end.key_ns, end.trace_id));
         let candidates = candidates_sql("acme", &search, Window::ALL, search.window, &before, 21).drawn();
         let held = [Window { from_ns: 500, to_ns: 900 }, Window::ALL];
-        let summary = |foreign| summary_sql("acme", &search, search.window, &held, &["ab".into()], foreign).drawn();
+        let summary = |unvouched| summary_sql("acme", &search, search.window, &held, &["ab".into()], unvouched).drawn();
         check_golden(name, &format!("{candidates}\n{}\n{}", summary(false), summary(true)));
     }
 

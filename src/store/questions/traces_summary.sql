@@ -29,7 +29,7 @@ SELECT
     argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
     toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
     toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64,
-    toBool(min(RowVersion) = 0) AS foreign
+    toBool(min(RowVersion) < 2) AS unvouched
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}

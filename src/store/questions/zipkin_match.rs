@@ -5,7 +5,7 @@
 
 use model::mark;
 
-use super::match_span::promoted;
+use super::match_span::{UNVOUCHED, on_column};
 use super::sql::{Conditions, Param};
 
 /// Conditions on spans. All but the service may be met by different spans of it.
@@ -69,10 +69,9 @@ impl ZipkinMatch {
         let mut ways = Vec::with_capacity(2);
         match wants.iter().find(|want| want.is_indexed()).or(wants.first()) {
             Some(Want::Tag(key, value)) if own_column(key, value) => {
-                let promoted = promoted(key, value).map(|promoted| (promoted.condition, promoted.param));
                 first.and("RowVersion > 0", []);
-                promoted.into_iter().for_each(|(condition, param)| first.and(condition, param));
-                second.and("RowVersion = 0", []);
+                on_column(key, value).into_iter().for_each(|(condition, param)| first.and(condition, [param]));
+                second.and(UNVOUCHED, []);
                 self.want(&mut second, Want::Tag(key, value));
                 ways.extend([first, second]);
             }
@@ -186,7 +185,7 @@ fn is_derived(key: &str) -> bool {
 
 // Those of the resource are no tags.
 fn own_column(key: &str, value: &str) -> bool {
-    !key.starts_with("service.") && promoted(key, value).is_some()
+    !key.starts_with("service.") && on_column(key, value).is_some()
 }
 
 fn bits(mark: u32) -> Param {

@@ -8,9 +8,9 @@ FROM
     WHERE Tenant = {tenant:String}
         AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-        AND (has(mapValues(SpanAttributes), {p1:String}) AND SpanAttributes[{p0:String}] = {p1:String})
+        AND (has(mapValues(SpanAttributes), {p1:String}) AND arrayExists((k, v) -> k = {p0:String} AND v = {p1:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)))
         AND (ServiceName = {p2:String})
-        AND (SpanAttributes[{p3:String}] = {p4:String} OR ResourceAttributes[{p3:String}] = {p4:String})
+        AND (arrayExists((k, v) -> k = {p3:String} AND v = {p4:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p3:String} AND v = {p4:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
     UNION ALL
     SELECT TraceId, Timestamp
     FROM otel_traces
@@ -18,9 +18,9 @@ FROM
         AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
         AND (ResourceKeys = '' OR position(ResourceKeys, {q0:String}) > 0)
-        AND (ResourceAttributes[{q1:String}] = {q2:String})
+        AND (arrayExists((k, v) -> k = {q1:String} AND v = {q2:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
         AND (ServiceName = {q3:String})
-        AND (SpanAttributes[{q4:String}] = {q5:String} OR ResourceAttributes[{q4:String}] = {q5:String})
+        AND (arrayExists((k, v) -> k = {q4:String} AND v = {q5:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {q4:String} AND v = {q5:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
 )
 GROUP BY trace_id
 HAVING key_ns >= {key_from:Int64}
@@ -52,8 +52,8 @@ WITH
         Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
         AND (ServiceName = {p0:String})
-        AND (SpanAttributes[{p1:String}] = {p2:String} OR ResourceAttributes[{p1:String}] = {p2:String})
-        AND (SpanAttributes[{p3:String}] = {p4:String} OR ResourceAttributes[{p3:String}] = {p4:String})
+        AND (arrayExists((k, v) -> k = {p1:String} AND v = {p2:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p1:String} AND v = {p2:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {p3:String} AND v = {p4:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p3:String} AND v = {p4:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
     ) AS found,
     (
         found
@@ -75,7 +75,7 @@ SELECT
     argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
     toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
     toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64,
-    toBool(min(RowVersion) = 0) AS foreign
+    toBool(min(RowVersion) < 2) AS unvouched
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}
@@ -102,8 +102,8 @@ WITH
         Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
         AND (ServiceName = {p0:String})
-        AND (SpanAttributes[{p1:String}] = {p2:String} OR ResourceAttributes[{p1:String}] = {p2:String})
-        AND (SpanAttributes[{p3:String}] = {p4:String} OR ResourceAttributes[{p3:String}] = {p4:String})
+        AND (arrayExists((k, v) -> k = {p1:String} AND v = {p2:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p1:String} AND v = {p2:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {p3:String} AND v = {p4:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p3:String} AND v = {p4:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
     ) AS found,
     (
         found
@@ -125,7 +125,7 @@ SELECT
     argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
     toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
     toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64,
-    toBool(min(RowVersion) = 0) AS foreign
+    toBool(min(RowVersion) < 2) AS unvouched
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}

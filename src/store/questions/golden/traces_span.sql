@@ -14,24 +14,40 @@ FROM
         AND (StatusCode = 'Error')
         AND (HttpRoute = {p2:String})
         AND (HttpStatusCode = {p3:UInt16})
-        AND (DbSystem != '')
-        AND (SpanAttributes[{p4:String}] = {p5:String} OR ResourceAttributes[{p4:String}] = {p5:String})
-        AND ((mapContains(SpanAttributes, {p6:String}) AND SpanAttributes[{p6:String}] = {p7:String}) OR (mapContains(ResourceAttributes, {p6:String}) AND ResourceAttributes[{p6:String}] = {p7:String}))
+        AND (DbSystem = {p4:String})
+        AND (arrayExists((k, v) -> k = {p5:String} AND v = {p6:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p5:String} AND v = {p6:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {p7:String} AND v = {p8:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p7:String} AND v = {p8:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
     UNION ALL
     SELECT TraceId, Timestamp
     FROM otel_traces
     WHERE Tenant = {tenant:String}
         AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-        AND (RowVersion = 0)
-        AND (ServiceName = {q0:String})
-        AND (SpanName = {q1:String})
+        AND (RowVersion < 2)
+        AND (has(mapValues(SpanAttributes), {q1:String}) AND arrayExists((k, v) -> k = {q0:String} AND v = {q1:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)))
+        AND (ServiceName = {q2:String})
+        AND (SpanName = {q3:String})
         AND (StatusCode = 'Error')
-        AND (SpanAttributes[{q2:String}] = {q3:String} OR ResourceAttributes[{q2:String}] = {q3:String})
-        AND (SpanAttributes[{q4:String}] = {q5:String} OR ResourceAttributes[{q4:String}] = {q5:String})
-        AND (SpanAttributes[{q6:String}] = {q7:String} OR ResourceAttributes[{q6:String}] = {q7:String})
-        AND (SpanAttributes[{q8:String}] = {q9:String} OR ResourceAttributes[{q8:String}] = {q9:String})
-        AND ((mapContains(SpanAttributes, {q10:String}) AND SpanAttributes[{q10:String}] = {q11:String}) OR (mapContains(ResourceAttributes, {q10:String}) AND ResourceAttributes[{q10:String}] = {q11:String}))
+        AND (arrayExists((k, v) -> k = {q4:String} AND v = {q5:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {q4:String} AND v = {q5:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {q6:String} AND v = {q7:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {q6:String} AND v = {q7:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {q8:String} AND v = {q9:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {q8:String} AND v = {q9:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {q10:String} AND v = {q11:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {q10:String} AND v = {q11:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+    UNION ALL
+    SELECT TraceId, Timestamp
+    FROM otel_traces
+    WHERE Tenant = {tenant:String}
+        AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
+        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+        AND (RowVersion < 2)
+        AND (ResourceKeys = '' OR position(ResourceKeys, {o0:String}) > 0)
+        AND (arrayExists((k, v) -> k = {o1:String} AND v = {o2:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (ServiceName = {o3:String})
+        AND (SpanName = {o4:String})
+        AND (StatusCode = 'Error')
+        AND (arrayExists((k, v) -> k = {o5:String} AND v = {o6:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {o5:String} AND v = {o6:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {o7:String} AND v = {o8:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {o7:String} AND v = {o8:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {o9:String} AND v = {o10:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {o9:String} AND v = {o10:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {o11:String} AND v = {o12:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {o11:String} AND v = {o12:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
 )
 GROUP BY trace_id
 HAVING key_ns >= {key_from:Int64}
@@ -49,14 +65,15 @@ LIMIT {limit:UInt64}
 -- p1 = Text("GET /")
 -- p2 = Text("/a/{id}")
 -- p3 = U64(500)
--- p4 = Text("user'id")
--- p5 = Text("\\x' OR 1=1")
--- p6 = Text("empty")
--- p7 = Text("")
--- q0 = Text("front'; DROP TABLE otel_traces --")
--- q1 = Text("GET /")
--- q2 = Text("http.route")
--- q3 = Text("/a/{id}")
+-- p4 = Text("mysql")
+-- p5 = Text("user'id")
+-- p6 = Text("\\x' OR 1=1")
+-- p7 = Text("empty")
+-- p8 = Text("")
+-- q0 = Text("http.route")
+-- q1 = Text("/a/{id}")
+-- q2 = Text("front'; DROP TABLE otel_traces --")
+-- q3 = Text("GET /")
 -- q4 = Text("http.status_code")
 -- q5 = Text("500")
 -- q6 = Text("db.system")
@@ -65,6 +82,19 @@ LIMIT {limit:UInt64}
 -- q9 = Text("\\x' OR 1=1")
 -- q10 = Text("empty")
 -- q11 = Text("")
+-- o0 = Text(",http.route,")
+-- o1 = Text("http.route")
+-- o2 = Text("/a/{id}")
+-- o3 = Text("front'; DROP TABLE otel_traces --")
+-- o4 = Text("GET /")
+-- o5 = Text("http.status_code")
+-- o6 = Text("500")
+-- o7 = Text("db.system")
+-- o8 = Text("mysql")
+-- o9 = Text("user'id")
+-- o10 = Text("\\x' OR 1=1")
+-- o11 = Text("empty")
+-- o12 = Text("")
 -- key_from = I64(1000)
 
 WITH
@@ -76,14 +106,14 @@ WITH
         AND (StatusCode = 'Error')
         AND (HttpRoute = {p2:String})
         AND (HttpStatusCode = {p3:UInt16})
-        AND (DbSystem != '')
-        AND (SpanAttributes[{p4:String}] = {p5:String} OR ResourceAttributes[{p4:String}] = {p5:String})
-        AND ((mapContains(SpanAttributes, {p6:String}) AND SpanAttributes[{p6:String}] = {p7:String}) OR (mapContains(ResourceAttributes, {p6:String}) AND ResourceAttributes[{p6:String}] = {p7:String}))
+        AND (DbSystem = {p4:String})
+        AND (arrayExists((k, v) -> k = {p5:String} AND v = {p6:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p5:String} AND v = {p6:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {p7:String} AND v = {p8:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p7:String} AND v = {p8:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
     ) AS found,
     (
         found
-        AND (RowVersion = 0 OR SpanAttributes[{r0:String}] = {r1:String})
-        AND (RowVersion = 0 OR SpanAttributes[{r2:String}] = {r3:String})
+        AND (arrayExists((k, v) -> k = {r0:String} AND v = {r1:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)))
+        AND (arrayExists((k, v) -> k = {r2:String} AND v = {r3:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)))
     ) AS matching,
     (ParentSpanId = '' OR ParentSpanId = SpanId) AS parentless,
     toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
@@ -102,7 +132,7 @@ SELECT
     argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
     toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
     toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64,
-    toBool(min(RowVersion) = 0) AS foreign
+    toBool(min(RowVersion) < 2) AS unvouched
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}
@@ -118,10 +148,11 @@ GROUP BY trace_id
 -- p1 = Text("GET /")
 -- p2 = Text("/a/{id}")
 -- p3 = U64(500)
--- p4 = Text("user'id")
--- p5 = Text("\\x' OR 1=1")
--- p6 = Text("empty")
--- p7 = Text("")
+-- p4 = Text("mysql")
+-- p5 = Text("user'id")
+-- p6 = Text("\\x' OR 1=1")
+-- p7 = Text("empty")
+-- p8 = Text("")
 -- r0 = Text("http.status_code")
 -- r1 = Text("500")
 -- r2 = Text("db.system")
@@ -135,13 +166,12 @@ WITH
     (
         Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-        AND (RowVersion > 0 OR ((ServiceName = {p0:String}) AND (SpanName = {p1:String}) AND (StatusCode = 'Error') AND (SpanAttributes[{p2:String}] = {p3:String} OR ResourceAttributes[{p2:String}] = {p3:String}) AND (SpanAttributes[{p4:String}] = {p5:String} OR ResourceAttributes[{p4:String}] = {p5:String}) AND (SpanAttributes[{p6:String}] = {p7:String} OR ResourceAttributes[{p6:String}] = {p7:String}) AND (SpanAttributes[{p8:String}] = {p9:String} OR ResourceAttributes[{p8:String}] = {p9:String}) AND ((mapContains(SpanAttributes, {p10:String}) AND SpanAttributes[{p10:String}] = {p11:String}) OR (mapContains(ResourceAttributes, {p10:String}) AND ResourceAttributes[{p10:String}] = {p11:String}))))
-        AND (RowVersion = 0 OR ((ServiceName = {p12:String}) AND (SpanName = {p13:String}) AND (StatusCode = 'Error') AND (HttpRoute = {p14:String}) AND (HttpStatusCode = {p15:UInt16}) AND (DbSystem != '') AND (SpanAttributes[{p16:String}] = {p17:String} OR ResourceAttributes[{p16:String}] = {p17:String}) AND ((mapContains(SpanAttributes, {p18:String}) AND SpanAttributes[{p18:String}] = {p19:String}) OR (mapContains(ResourceAttributes, {p18:String}) AND ResourceAttributes[{p18:String}] = {p19:String}))))
+        AND (((RowVersion > 0) AND (ServiceName = {p0:String}) AND (SpanName = {p1:String}) AND (StatusCode = 'Error') AND (HttpRoute = {p2:String}) AND (HttpStatusCode = {p3:UInt16}) AND (DbSystem = {p4:String}) AND (arrayExists((k, v) -> k = {p5:String} AND v = {p6:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p5:String} AND v = {p6:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes))) AND (arrayExists((k, v) -> k = {p7:String} AND v = {p8:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p7:String} AND v = {p8:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))) OR ((RowVersion < 2) AND (ServiceName = {p9:String}) AND (SpanName = {p10:String}) AND (StatusCode = 'Error') AND (arrayExists((k, v) -> k = {p11:String} AND v = {p12:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p11:String} AND v = {p12:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes))) AND (arrayExists((k, v) -> k = {p13:String} AND v = {p14:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p13:String} AND v = {p14:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes))) AND (arrayExists((k, v) -> k = {p15:String} AND v = {p16:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p15:String} AND v = {p16:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes))) AND (arrayExists((k, v) -> k = {p17:String} AND v = {p18:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p17:String} AND v = {p18:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes))) AND (arrayExists((k, v) -> k = {p19:String} AND v = {p20:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {p19:String} AND v = {p20:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))))
     ) AS found,
     (
         found
-        AND (RowVersion = 0 OR SpanAttributes[{r0:String}] = {r1:String})
-        AND (RowVersion = 0 OR SpanAttributes[{r2:String}] = {r3:String})
+        AND (arrayExists((k, v) -> k = {r0:String} AND v = {r1:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {r0:String} AND v = {r1:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
+        AND (arrayExists((k, v) -> k = {r2:String} AND v = {r3:String}, mapKeys(SpanAttributes), mapValues(SpanAttributes)) OR arrayExists((k, v) -> k = {r2:String} AND v = {r3:String}, mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))
     ) AS matching,
     (ParentSpanId = '' OR ParentSpanId = SpanId) AS parentless,
     toUInt64(toUnixTimestamp64Nano(Timestamp)) AS began,
@@ -160,7 +190,7 @@ SELECT
     argMin((toString(ServiceName), toString(SpanName)), (Timestamp, SpanId)) AS earliest,
     toBool(length(parents) = length(arrayIntersect(parents, groupUniqArray(sipHash64(SpanId))))) AS parents_present,
     toBool(max(bitAnd(Marks, {id64:UInt32})) > 0) AS id64,
-    toBool(min(RowVersion) = 0) AS foreign
+    toBool(min(RowVersion) < 2) AS unvouched
 FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND TraceId IN {ids:Array(String)}
@@ -174,24 +204,25 @@ GROUP BY trace_id
 -- id64 = U64(16)
 -- p0 = Text("front'; DROP TABLE otel_traces --")
 -- p1 = Text("GET /")
--- p2 = Text("http.route")
--- p3 = Text("/a/{id}")
--- p4 = Text("http.status_code")
--- p5 = Text("500")
--- p6 = Text("db.system")
--- p7 = Text("mysql")
--- p8 = Text("user'id")
--- p9 = Text("\\x' OR 1=1")
--- p10 = Text("empty")
--- p11 = Text("")
--- p12 = Text("front'; DROP TABLE otel_traces --")
--- p13 = Text("GET /")
--- p14 = Text("/a/{id}")
--- p15 = U64(500)
--- p16 = Text("user'id")
--- p17 = Text("\\x' OR 1=1")
--- p18 = Text("empty")
--- p19 = Text("")
+-- p2 = Text("/a/{id}")
+-- p3 = U64(500)
+-- p4 = Text("mysql")
+-- p5 = Text("user'id")
+-- p6 = Text("\\x' OR 1=1")
+-- p7 = Text("empty")
+-- p8 = Text("")
+-- p9 = Text("front'; DROP TABLE otel_traces --")
+-- p10 = Text("GET /")
+-- p11 = Text("http.route")
+-- p12 = Text("/a/{id}")
+-- p13 = Text("http.status_code")
+-- p14 = Text("500")
+-- p15 = Text("db.system")
+-- p16 = Text("mysql")
+-- p17 = Text("user'id")
+-- p18 = Text("\\x' OR 1=1")
+-- p19 = Text("empty")
+-- p20 = Text("")
 -- r0 = Text("http.status_code")
 -- r1 = Text("500")
 -- r2 = Text("db.system")
