@@ -63,8 +63,7 @@ fn span_shapes() {
     for (number, shape) in shapes("http.route").into_iter().enumerate() {
         let span = [field(1, &[1; 16]), field(2, &[1; 8]), field(9, &shape)].concat();
         let body = request(b"", &span);
-        let decoded =
-            crate::decode(Protocol::OtlpTracesProto, &body, super::envelope(), &Limits::default()).unwrap();
+        let decoded = crate::decode(Protocol::OtlpTracesProto, &body, super::envelope(), &Limits::default()).unwrap();
         assert_eq!(decoded.batch.spans.http_route.get(0), b"shop", "shape {number}");
     }
 }
