@@ -54,8 +54,11 @@ impl Key {
 pub(crate) const KEY_BYTES_MAX: usize = 64;
 
 // Ids of something related to the log, but not the log's own.
-const FOREIGN: [&[u8]; 10] =
-    [b"parent", b"link", b"prev", b"orig", b"old", b"other", b"relat", b"target", b"follow", b"upstream"];
+const FOREIGN: [&[u8]; 11] =
+    [b"cause", b"parent", b"link", b"prev", b"orig", b"old", b"other", b"relat", b"target", b"follow", b"upstream"];
+
+// The same, where the letters also stand in words that say nothing ("notification", "resource").
+const FOREIGN_WORDS: [&[u8]; 2] = [b"not", b"source"];
 
 // Prefixes that are glued on in lower case.
 const GLUED: [&[u8]; 12] =
@@ -78,7 +81,8 @@ pub(crate) fn classify(key: &[u8]) -> Key {
         length += 1;
     }
     let flat = &flat[..length];
-    if FOREIGN.iter().any(|word| contains(flat, word)) && !flat.ends_with(b"traceparent") {
+    let named = flat.strip_suffix(b"traceparent").unwrap_or(flat);
+    if FOREIGN.iter().any(|word| contains(named, word)) || FOREIGN_WORDS.iter().any(|word| has_word(key, word)) {
         return Key::Other;
     }
     let ends = |word: &[u8]| flat.ends_with(word);
@@ -125,4 +129,19 @@ fn if_datadog(flat: &[u8], letters: usize, yes: Key, no: Key) -> Key {
 
 fn contains(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window == word)
+}
+
+// Whether `word` stands in `key` between separators or humps of camel case.
+fn has_word(key: &[u8], word: &[u8]) -> bool {
+    let parted = |before: u8, next: u8| {
+        !before.is_ascii_alphabetic()
+            || !next.is_ascii_alphabetic()
+            || (before.is_ascii_lowercase() && next.is_ascii_uppercase())
+    };
+    (0..(key.len() + 1).saturating_sub(word.len())).any(|at| {
+        let end = at + word.len();
+        key[at..end].eq_ignore_ascii_case(word)
+            && (at == 0 || parted(key[at - 1], key[at]))
+            && (end == key.len() || parted(key[end - 1], key[end]))
+    })
 }

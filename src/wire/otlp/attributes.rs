@@ -167,7 +167,8 @@ impl<'a> Attributes<'a> {
             }
             Scalar::Unusual => return self.push_slow(map, key_value, bounds),
             scalar => {
-                self.push_key(map, key, Found::Text(b""), &bounds.limits)?;
+                let found = if let Scalar::Str(text) = scalar { proto::cut(text, limit) } else { b"" };
+                self.push_key(map, key, Found::Text(found), &bounds.limits)?;
                 self.push_scalar(map, scalar, limit);
             }
         }
@@ -222,8 +223,12 @@ impl<'a> Attributes<'a> {
         bounds.take_json(key_value)?;
         let (key, value) = value::merge_pair(key_value, bounds, depth)?;
         let limit = bounds.limits.attribute_value_bytes_max;
-        // Texts that come in pieces are rare enough not to be promoted; numbers are.
-        let found = if let Value::Int(number) = &value { Found::Int(*number) } else { Found::Text(b"") };
+        // What is promoted is what is stored; the text is borrowed from the message all the same.
+        let found = match &value {
+            Value::Int(number) => Found::Int(*number),
+            Value::Str(_) => Found::Text(proto::cut(value::last_text(key_value)?, limit)),
+            _ => Found::Text(b""),
+        };
         self.push_key(map, key, found, &bounds.limits)?;
         match &value {
             Value::Str(text) => self.push_scalar(map, Scalar::Str(text.as_bytes()), limit),
@@ -263,6 +268,7 @@ impl<'a> Attributes<'a> {
         Ok(())
     }
 
+    // Of a key that is repeated the first value that counts wins, as reading the map gives the first.
     fn promote(&mut self, role: u8, found: Found<'a>) {
         if self.seen >> role & 1 == 0 && !matches!(found, Found::Text(b"")) {
             self.seen |= 1 << role;

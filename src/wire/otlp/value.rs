@@ -400,6 +400,31 @@ pub(super) fn merge_pair<'a>(key_value: &'a [u8], bounds: &mut Bounds, depth: u3
     Ok((name, value))
 }
 
+/// The last string in a `KeyValue`: its value where [`merge_pair`] made a string of it, because the
+/// last member of a oneof wins.
+///
+/// # Errors
+/// As [`merge_value`].
+pub(super) fn last_text(key_value: &[u8]) -> Result<&[u8], Fault> {
+    let mut last: &[u8] = b"";
+    let mut cursor = Cursor::new(key_value);
+    while !cursor.is_empty() {
+        let key = cursor.key()?;
+        if key != 0x12 {
+            cursor.skip_unknown(key, 0)?;
+            continue;
+        }
+        let mut any_value = Cursor::new(cursor.bytes()?);
+        while !any_value.is_empty() {
+            match any_value.key()? {
+                STRING => last = any_value.bytes()?,
+                key => any_value.skip_unknown(key, 0)?,
+            }
+        }
+    }
+    Ok(last)
+}
+
 /// The depth that the walker grants: the limit, within what the stack bears.
 pub(super) fn depth(limits: &model::Limits) -> u32 {
     limits.depth_max.min(DEPTH_CEILING)

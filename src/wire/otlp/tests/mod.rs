@@ -3,6 +3,7 @@
 mod checklist;
 mod differential;
 mod oracle;
+mod promotion;
 mod random;
 
 use std::sync::Arc;
