@@ -2,7 +2,7 @@
 //! drawing. It is read from whole minutes, so the range is rounded outward, and the answer says to what.
 //!
 //! Hours are merged by the store, and kept as long as their minutes stay what they are: the key holds their
-//! generations. So a week costs its first reader a second, and after that only what has changed.
+//! generations. So a week is dear for its first reader only; after that, what has changed is read.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::{View, ViewError, ask};
 
 /// Answers kept.
 const ANSWERS_MAX: u64 = 128;
-/// Bytes of hours kept.
-const HOURS_BYTES_MAX: u64 = 64 << 20;
-/// Hours asked for together.
-const HOURS_AT_ONCE: usize = 24;
+/// Bytes of merged parts kept.
+const PARTS_BYTES_MAX: u64 = 64 << 20;
+/// Parts asked for together.
+const PARTS_AT_ONCE: usize = 24;
 /// Hops around a service when none are asked for.
 const HOPS_DEFAULT: usize = 1;
 /// A partner may still be on its way for so long after a minute's end.
@@ -34,6 +34,8 @@ const LATE_S: i64 = 30;
 const MINUTE_S: i64 = 60;
 /// Seconds of an hour.
 const HOUR_S: i64 = 3_600;
+/// Seconds of a slot, for what is not a whole hour.
+const SLOT_S: i64 = 600;
 /// Last second of ClickHouse's DateTime.
 const LATEST_S: i64 = u32::MAX as i64;
 
@@ -204,17 +206,24 @@ pub struct PanelEdge {
     pub detail_errors: f64,
 }
 
-/// The kept graphs: hours merged from their minutes, and answers. Keys hold the generations.
+/// The kept graphs: parts merged from their minutes, and answers. Keys hold the generations.
 pub(crate) struct Graphs {
-    hours: Cache<HourKey, Arc<Sums>>,
+    parts: Cache<PartKey, Arc<Sums>>,
     answers: Cache<AnswerKey, Arc<GraphAnswer>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct HourKey {
+struct PartKey {
     tenant: Arc<str>,
-    hour: i64,
-    // Of the minutes of the hour that are meant, and their generations.
+    part: Part,
+}
+
+/// A part of a window: a slot of `width_s` seconds, as far as it lies in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    slot: i64,
+    width_s: i64,
+    // Of the minutes of it that are meant, and their generations.
     digest: u64,
 }
 
@@ -228,7 +237,7 @@ struct AnswerKey {
     hops: usize,
 }
 
-/// The nodes and edges of an hour.
+/// The nodes and edges of a part.
 #[derive(Debug, Default)]
 struct Sums {
     nodes: Vec<graph::NodeRow>,
@@ -243,9 +252,9 @@ struct Whole {
 
 impl Graphs {
     pub(crate) fn new() -> Graphs {
-        let weight = |_: &HourKey, sums: &Arc<Sums>| sums.bytes();
+        let weight = |_: &PartKey, sums: &Arc<Sums>| sums.bytes();
         Graphs {
-            hours: Cache::builder().max_capacity(HOURS_BYTES_MAX).weigher(weight).build(),
+            parts: Cache::builder().max_capacity(PARTS_BYTES_MAX).weigher(weight).build(),
             answers: Cache::builder().max_capacity(ANSWERS_MAX).build(),
         }
     }
@@ -266,30 +275,30 @@ impl View {
         let mut minutes = minutes_of(question.range.window(now_ns)?);
         let client = self.store.client()?;
         let ask = ask(&client, tenant);
-        let (hours, behind) = tokio::join!(graph::hours(&ask, minutes), graph::is_behind(&ask));
-        let hours = hours?;
+        let (slots, behind) = tokio::join!(graph::slots(&ask, minutes, SLOT_S), graph::is_behind(&ask));
+        let slots = slots?;
         // Open ends reach as far as there is something.
         let now_s = now_ns.div_euclid(SECOND_NS);
         let now_minute_s = now_s.div_euclid(MINUTE_S) * MINUTE_S;
         if question.range.from.is_none() {
-            minutes.from_s = hours.first().map_or(now_minute_s, |hour| hour.first_s).min(minutes.to_s);
+            minutes.from_s = slots.first().map_or(now_minute_s, |slot| slot.first_s).min(minutes.to_s);
         }
         if question.range.to.is_none() {
-            minutes.to_s = hours.last().map_or(now_minute_s, |hour| hour.last_s + MINUTE_S).max(minutes.from_s);
+            minutes.to_s = slots.last().map_or(now_minute_s, |slot| slot.last_s + MINUTE_S).max(minutes.from_s);
         }
         let key = AnswerKey {
             tenant: tenant.into(),
             minutes,
-            digests: hours.iter().fold(0, |sum: u64, hour| sum.rotate_left(5).wrapping_add(hour.digest)),
+            digests: slots.iter().fold(0, |sum: u64, slot| sum.rotate_left(5).wrapping_add(slot.digest)),
             young_s: ((now_s - LATE_S).div_euclid(MINUTE_S) * MINUTE_S).clamp(0, LATEST_S),
             service: question.service,
             hops: question.hops.unwrap_or(HOPS_DEFAULT),
         };
         let made = self.graphs.answers.try_get_with(key.clone(), async {
-            let sums = self.sums(&ask, &key.tenant, minutes, &hours).await?;
+            let sums = self.sums(&ask, &key.tenant, minutes, &slots).await?;
             let young = Minutes { from_s: key.young_s.max(minutes.from_s), ..minutes };
             let young = if young.from_s < young.to_s { graph::reasons(&ask, young).await? } else { Vec::new() };
-            let rolled_ns = hours.iter().map(|hour| hour.rolled_ns).max();
+            let rolled_ns = slots.iter().map(|slot| slot.rolled_ns).max();
             let make = move || {
                 let whole = merge(&sums, &young);
                 let whole = match &key.service {
@@ -310,41 +319,60 @@ impl View {
         Ok(answer)
     }
 
-    // The hours of a window: kept ones, and those that have changed since, asked for together.
+    // The parts of a window: kept ones, and those that have changed since, asked for together.
     async fn sums(
         &self,
         ask: &Ask<'_>,
         tenant: &Arc<str>,
         minutes: Minutes,
-        hours: &[graph::Hour],
+        slots: &[graph::Slot],
     ) -> Result<Vec<Arc<Sums>>, ViewError> {
-        let key = |hour: &graph::Hour| HourKey { tenant: Arc::clone(tenant), hour: hour.hour, digest: hour.digest };
-        let mut sums = Vec::with_capacity(hours.len());
-        let mut absent: Vec<&graph::Hour> = Vec::new();
-        for hour in hours {
-            match self.graphs.hours.get(&key(hour)).await {
+        let key = |part: &Part| PartKey { tenant: Arc::clone(tenant), part: *part };
+        let mut sums = Vec::new();
+        let mut absent: Vec<Part> = Vec::new();
+        for part in parts(slots, minutes) {
+            match self.graphs.parts.get(&key(&part)).await {
                 Some(kept) => sums.push(kept),
-                None => absent.push(hour),
+                None => absent.push(part),
             }
         }
-        for some in absent.chunk_by(|a, b| a.hour + 1 == b.hour).flat_map(|run| run.chunks(HOURS_AT_ONCE)) {
+        let follows = |a: &Part, b: &Part| a.width_s == b.width_s && a.slot + 1 == b.slot;
+        for some in absent.chunk_by(follows).flat_map(|run| run.chunks(PARTS_AT_ONCE)) {
             let (Some(first), Some(last)) = (some.first(), some.last()) else { continue };
-            let part = Minutes {
-                from_s: (first.hour * HOUR_S).max(minutes.from_s),
-                to_s: ((last.hour + 1) * HOUR_S).min(minutes.to_s),
+            let width_s = first.width_s;
+            let read = Minutes {
+                from_s: (first.slot * width_s).max(minutes.from_s),
+                to_s: ((last.slot + 1) * width_s).min(minutes.to_s),
             };
-            let (nodes, edges) = tokio::try_join!(graph::nodes(ask, part), graph::edges(ask, part))?;
-            let mut by_hour: HashMap<i64, Sums> = HashMap::new();
-            nodes.into_iter().for_each(|row| by_hour.entry(row.hour).or_default().nodes.push(row));
-            edges.into_iter().for_each(|row| by_hour.entry(row.hour).or_default().edges.push(row));
-            for hour in some {
-                let made = Arc::new(by_hour.remove(&hour.hour).unwrap_or_default());
-                self.graphs.hours.insert(key(hour), Arc::clone(&made)).await;
+            let (nodes, edges) = tokio::try_join!(graph::nodes(ask, read, width_s), graph::edges(ask, read, width_s))?;
+            let mut by_slot: HashMap<i64, Sums> = HashMap::new();
+            nodes.into_iter().for_each(|row| by_slot.entry(row.slot).or_default().nodes.push(row));
+            edges.into_iter().for_each(|row| by_slot.entry(row.slot).or_default().edges.push(row));
+            for part in some {
+                let made = Arc::new(by_slot.remove(&part.slot).unwrap_or_default());
+                self.graphs.parts.insert(key(part), Arc::clone(&made)).await;
                 sums.push(made);
             }
         }
         Ok(sums)
     }
+}
+
+// Hours that lie wholly in the window as one part each, what is left in slots: a window that moves by a
+// minute changes two slots, not two hours.
+fn parts(slots: &[graph::Slot], minutes: Minutes) -> Vec<Part> {
+    let hour_of = |slot: &graph::Slot| (slot.slot * SLOT_S).div_euclid(HOUR_S);
+    let mut parts = Vec::new();
+    for some in slots.chunk_by(|a, b| hour_of(a) == hour_of(b)) {
+        let hour = hour_of(&some[0]);
+        if minutes.from_s <= hour * HOUR_S && (hour + 1) * HOUR_S <= minutes.to_s {
+            let digest = some.iter().fold(0, |sum: u64, slot| sum.wrapping_add(slot.digest));
+            parts.push(Part { slot: hour, width_s: HOUR_S, digest });
+        } else {
+            parts.extend(some.iter().map(|slot| Part { slot: slot.slot, width_s: SLOT_S, digest: slot.digest }));
+        }
+    }
+    parts
 }
 
 impl GraphAnswer {
@@ -392,7 +420,7 @@ fn minutes_of(Window { from_ns, to_ns }: Window) -> Minutes {
     Minutes { from_s, to_s: to_s.max(from_s) }
 }
 
-/// What is summed over hours.
+/// What is summed over parts.
 #[derive(Default)]
 struct Sum<'a> {
     requests: f64,
@@ -429,11 +457,11 @@ impl<'a> Sum<'a> {
     }
 }
 
-fn merge(hours: &[Arc<Sums>], young: &[graph::ReasonsRow]) -> Whole {
+fn merge(parts: &[Arc<Sums>], young: &[graph::ReasonsRow]) -> Whole {
     let mut nodes: BTreeMap<(&str, &str), Sum<'_>> = BTreeMap::new();
     let mut edges: BTreeMap<[&str; 5], Sum<'_>> = BTreeMap::new();
-    for hour in hours {
-        for row in &hour.nodes {
+    for part in parts {
+        for row in &part.nodes {
             let sum = nodes.entry((&row.kind, &row.name)).or_default();
             sum.add(row.requests, row.errors, &row.latency);
             for (code, count) in row.unpaired.0.iter().zip(&row.unpaired.1) {
@@ -441,7 +469,7 @@ fn merge(hours: &[Arc<Sums>], young: &[graph::ReasonsRow]) -> Whole {
                 reason.into_iter().for_each(|reason| *sum.unpaired.entry(reason.code()).or_insert(0) += count);
             }
         }
-        for row in &hour.edges {
+        for row in &part.edges {
             let key = [&row.source_kind, &row.source, &row.target_kind, &row.target, &row.connection_type];
             edges.entry(key.map(String::as_str)).or_default().add(row.requests, row.errors, &row.latency);
         }
@@ -608,14 +636,31 @@ mod tests {
         assert_eq!(names("x", 5), " 0");
     }
 
+    // Scenario: slots of three hours in a window that cuts the first and the last; the same an hour's quarter later.
+    // Guarantee: the whole hour is one part, the others are slots, and only what is cut differently has another key.
+    #[test]
+    fn windows_are_made_of_parts() {
+        let slot = |slot, digest| graph::Slot { slot, minutes: 1, digest, first_s: 0, last_s: 0, rolled_ns: 0 };
+        let slots = [slot(5, 1), slot(6, 2), slot(11, 4), slot(12, 8), slot(13, 16)];
+        let drawn = |from_s, to_s| {
+            let parts = parts(&slots, Minutes { from_s, to_s });
+            let drawn: Vec<String> =
+                parts.iter().map(|part| format!("{}x{}={}", part.slot, part.width_s, part.digest)).collect();
+            drawn.join(" ")
+        };
+        assert_eq!(drawn(3_000, 8_400), "5x600=1 1x3600=6 12x600=8 13x600=16");
+        assert_eq!(drawn(3_660, 8_400), "5x600=1 6x600=2 11x600=4 12x600=8 13x600=16");
+        assert_eq!(drawn(0, 10_800), "0x3600=1 1x3600=6 2x3600=24");
+    }
+
     // Scenario: two hours with the same node and edge, reasons of which some stand in young minutes.
     // Guarantee: counts and histograms add up; what may be late is told as late; nothing is lost.
     #[test]
     fn hours_add_up() {
         let latency = |index: i16| (vec![3, index], vec![1.0, 1.0]);
-        let sums = |hour, index| {
+        let sums = |slot, index| {
             let node = graph::NodeRow {
-                hour,
+                slot,
                 kind: "service".into(),
                 name: "pay".into(),
                 requests: 2.0,
@@ -624,7 +669,7 @@ mod tests {
                 unpaired: (vec!["clock_skew".into(), "peer_unknown".into()], vec![1, 4]),
             };
             let edge = graph::EdgeRow {
-                hour,
+                slot,
                 source_kind: "service".into(),
                 source: "shop".into(),
                 target_kind: "service".into(),

@@ -16,11 +16,11 @@ pub struct Minutes {
     pub to_s: i64,
 }
 
-/// An edge of an hour, summed.
+/// An edge of a slot, summed.
 #[derive(Clone, Debug, Row, Deserialize)]
 pub struct EdgeRow {
-    /// Hours since the epoch.
-    pub hour: i64,
+    /// Start in widths since the epoch.
+    pub slot: i64,
     /// What calls.
     pub source_kind: String,
     /// Its name.
@@ -41,11 +41,11 @@ pub struct EdgeRow {
     pub latency: (Vec<i16>, Vec<f64>),
 }
 
-/// A node of an hour, summed.
+/// A node of a slot, summed.
 #[derive(Clone, Debug, Row, Deserialize)]
 pub struct NodeRow {
-    /// Hours since the epoch.
-    pub hour: i64,
+    /// Start in widths since the epoch.
+    pub slot: i64,
     /// What.
     pub kind: String,
     /// Name.
@@ -71,14 +71,14 @@ pub struct ReasonsRow {
     pub unpaired: (Vec<String>, Vec<u64>),
 }
 
-/// Which generations an hour has in a window.
+/// Which generations a slot has in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Row, Deserialize)]
-pub struct Hour {
-    /// Hours since the epoch.
-    pub hour: i64,
+pub struct Slot {
+    /// Start in widths since the epoch.
+    pub slot: i64,
     /// Minutes, replaced generations included.
     pub minutes: u64,
-    /// Of them and their generations.
+    /// Of them and their generations: a sum, so that slots add up.
     pub digest: u64,
     /// First minute that has one, seconds since the epoch.
     pub first_s: i64,
@@ -93,19 +93,31 @@ struct Waiting {
     waiting: u64,
 }
 
-/// Which generations the hours of the window have; hours without any are left out.
-pub async fn hours(ask: &Ask<'_>, minutes: Minutes) -> Result<Vec<Hour>, AskError> {
-    Ok(sql(include_str!("graph_hours.sql"), ask, minutes).query(ask).fetch_all().await?)
+/// Which generations the slots of `width_s` seconds of the window have; slots without any are left out.
+pub async fn slots(ask: &Ask<'_>, minutes: Minutes, width_s: i64) -> Result<Vec<Slot>, AskError> {
+    Ok(sql(include_str!("graph_slots.sql"), ask, minutes)
+        .set("width", Param::I64(width_s))
+        .query(ask)
+        .fetch_all()
+        .await?)
 }
 
-/// The edges, by hour, source and target.
-pub async fn edges(ask: &Ask<'_>, minutes: Minutes) -> Result<Vec<EdgeRow>, AskError> {
-    Ok(sql(include_str!("graph_edges.sql"), ask, minutes).query(ask).fetch_all().await?)
+/// The edges, by slots of `width_s` seconds, source and target.
+pub async fn edges(ask: &Ask<'_>, minutes: Minutes, width_s: i64) -> Result<Vec<EdgeRow>, AskError> {
+    Ok(sql(include_str!("graph_edges.sql"), ask, minutes)
+        .set("width", Param::I64(width_s))
+        .query(ask)
+        .fetch_all()
+        .await?)
 }
 
-/// The nodes, by hour, kind and name.
-pub async fn nodes(ask: &Ask<'_>, minutes: Minutes) -> Result<Vec<NodeRow>, AskError> {
-    Ok(sql(include_str!("graph_nodes.sql"), ask, minutes).query(ask).fetch_all().await?)
+/// The nodes, by slots of `width_s` seconds, kind and name.
+pub async fn nodes(ask: &Ask<'_>, minutes: Minutes, width_s: i64) -> Result<Vec<NodeRow>, AskError> {
+    Ok(sql(include_str!("graph_nodes.sql"), ask, minutes)
+        .set("width", Param::I64(width_s))
+        .query(ask)
+        .fetch_all()
+        .await?)
 }
 
 /// The reasons of the nodes that have any.

@@ -1,6 +1,6 @@
--- The edges of a window of whole minutes, merged by hour.
+-- The edges of a window of whole minutes, merged by slots of `width` seconds.
 SELECT
-    toInt64(intDiv(toUnixTimestamp(Minute), 3600)) AS hour,
+    intDiv(toInt64(toUnixTimestamp(Minute)), {width:Int64}) AS slot,
     `Edges.SourceKind` AS source_kind,
     `Edges.Source` AS source,
     `Edges.TargetKind` AS target_kind,
@@ -15,5 +15,5 @@ ARRAY JOIN Edges
 WHERE Tenant = {tenant:String}
     AND Minute >= toDateTime({from:Int64})
     AND Minute < toDateTime({to:Int64})
-GROUP BY hour, source_kind, source, target_kind, target, connection_type
-ORDER BY hour, source_kind, source, target_kind, target, connection_type
+GROUP BY slot, source_kind, source, target_kind, target, connection_type
+ORDER BY slot, source_kind, source, target_kind, target, connection_type

@@ -1,6 +1,6 @@
--- The nodes of a window of whole minutes, merged by hour.
+-- The nodes of a window of whole minutes, merged by slots of `width` seconds.
 SELECT
-    toInt64(intDiv(toUnixTimestamp(Minute), 3600)) AS hour,
+    intDiv(toInt64(toUnixTimestamp(Minute)), {width:Int64}) AS slot,
     `Nodes.Kind` AS kind,
     `Nodes.Name` AS name,
     sum(`Nodes.Requests`) AS requests,
@@ -12,5 +12,5 @@ ARRAY JOIN Nodes
 WHERE Tenant = {tenant:String}
     AND Minute >= toDateTime({from:Int64})
     AND Minute < toDateTime({to:Int64})
-GROUP BY hour, kind, name
-ORDER BY hour, kind, name
+GROUP BY slot, kind, name
+ORDER BY slot, kind, name

@@ -1,6 +1,6 @@
--- Which generations the hours of a window have: the same digest, the same graph.
+-- Which generations the slots of a window have: the same digest, the same graph. Digests add up.
 SELECT
-    toInt64(intDiv(toUnixTimestamp(Minute), 3600)) AS hour,
+    intDiv(toInt64(toUnixTimestamp(Minute)), {width:Int64}) AS slot,
     count() AS minutes,
     sum(cityHash64(Minute, Generation)) AS digest,
     toInt64(toUnixTimestamp(min(Minute))) AS first_s,
@@ -10,5 +10,5 @@ FROM graph_minutes
 WHERE Tenant = {tenant:String}
     AND Minute >= toDateTime({from:Int64})
     AND Minute < toDateTime({to:Int64})
-GROUP BY hour
-ORDER BY hour
+GROUP BY slot
+ORDER BY slot
