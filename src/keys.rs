@@ -125,7 +125,12 @@ pub(crate) const KEYS: &[Key] = &[
         "Day partitions outside the last week that senders may open per hour; rows beyond stand at their receive time, with the original kept.",
     ),
     key("ingest.attributes_max", "1024", Form::Number, "Attributes kept per item."),
-    key("ingest.attribute_value_max", "256KiB", Form::Bytes, "Bytes kept of an attribute value."),
+    key(
+        "ingest.attribute_value_max",
+        "256KiB",
+        Form::Bytes,
+        "Bytes kept of an attribute value. Attribute keys, span names and other short texts are cut at 16 KiB; that limit is fixed and has no key.",
+    ),
     key("ingest.body_text_max", "1MiB", Form::Bytes, "Bytes kept of a log body."),
     key("ingest.events_max", "4096", Form::Number, "Events kept per span."),
     key("ingest.links_max", "4096", Form::Number, "Links kept per span."),

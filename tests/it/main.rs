@@ -6,8 +6,8 @@
 #![allow(unreachable_pub)]
 
 mod clients;
-mod graph;
 mod demo;
+mod graph;
 mod import;
 mod large;
 mod limits;

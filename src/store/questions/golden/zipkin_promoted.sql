@@ -18,7 +18,7 @@ FROM
         AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
         AND (lowerUTF8(ServiceName) = {q0:String})
-        AND (RowVersion = 0)
+        AND (RowVersion < 2)
         AND (has(mapValues(SpanAttributes), {q2:String}) AND SpanAttributes[{q1:String}] = {q2:String})
 )
 GROUP BY trace_id
