@@ -58,6 +58,9 @@ fn memory_bytes() -> u64 {
     container.map_or(machine, |limit| limit.min(machine))
 }
 
+/// Inserts are refused when less than this is free on the engine's disk, bytes.
+const DISK_FREE_MIN: u64 = 64 << 20;
+
 /// The engine's configuration file.
 pub(crate) fn config_xml(caps: &Caps) -> String {
     let index = caps.index_cache_bytes;
@@ -93,6 +96,13 @@ pub(crate) fn config_xml(caps: &Caps) -> String {
     ] {
         let _ = writeln!(xml, "    <{name}>{value}</{name}>");
     }
+    // On a full disk inserts and merges can leave parts with empty mark files, which no question can read from
+    // then on. So both are refused before the disk is full.
+    let _ = writeln!(
+        xml,
+        "    <merge_tree><min_free_disk_bytes_to_perform_insert>{DISK_FREE_MIN}</min_free_disk_bytes_to_perform_insert></merge_tree>\n    \
+         <storage_configuration><disks><default><keep_free_space_bytes>{DISK_FREE_MIN}</keep_free_space_bytes></default></disks></storage_configuration>"
+    );
     xml.push_str("</clickhouse>\n");
     xml
 }

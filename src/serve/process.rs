@@ -24,8 +24,10 @@ const FLUSH_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 /// Answer of a flush.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FlushAnswer {
-    /// True: everything accepted before the call is stored and rolled up.
+    /// True: everything accepted before the call is stored.
     flushed: bool,
+    /// Whether it is rolled up into the service graph too; many minutes of old data may need longer.
+    rolled_up: bool,
     /// How long it took.
     took_ms: u64,
 }
@@ -49,18 +51,18 @@ pub(crate) async fn ingest(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
     Ok(json(&app.status.ingest()))
 }
 
-/// Waits until everything accepted before the call is stored and rolled up into the service graph.
+/// Waits until everything accepted before the call is stored, and up to half a minute more for the service graph.
 #[utoipa::path(post, path = "/api/v1/flush", tag = "ingest",
     params(("timeout" = Option<String>, Query, description = "Longest wait, such as 30s; 60s when absent")),
-    responses((status = 200, description = "Everything is stored and rolled up", body = FlushAnswer),
+    responses((status = 200, description = "Everything is stored; `rolled_up` says whether the service graph has it", body = FlushAnswer),
         (status = "default", description = "What went wrong", body = ErrorAnswer)))]
 pub(crate) async fn flush(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Failure> {
     let params = Params::read(&uri, &["timeout"], &[])?;
     let timeout = params.duration_ns("timeout")?.map_or(FLUSH_TIMEOUT, Duration::from_nanos).min(FLUSH_TIMEOUT_MAX);
     let began = Instant::now();
-    app.status.flush(timeout).await?;
+    let rolled_up = app.status.flush(timeout).await?;
     app.view.forget_names();
-    Ok(json(&FlushAnswer { flushed: true, took_ms: began.elapsed().as_millis() as u64 }))
+    Ok(json(&FlushAnswer { flushed: true, rolled_up, took_ms: began.elapsed().as_millis() as u64 }))
 }
 
 /// Whether the process lives.

@@ -18,8 +18,8 @@ pub trait Status: Send + Sync + 'static {
     /// Whether new data is accepted.
     fn readiness(&self) -> Readiness;
 
-    /// Ends when everything accepted before the call is stored and rolled up, or with `deadline_exceeded` after
-    /// `timeout`, or `unavailable` when it cannot be.
+    /// Ends when everything accepted before the call is stored and rolled up: true; false when it is stored, and the
+    /// graph needs longer. `deadline_exceeded` when it was not stored within `timeout`, `unavailable` when it cannot be.
     fn flush(&self, timeout: Duration) -> Flushing<'_>;
 
     /// What came in on the Zipkin port, over HTTP and over gRPC.
@@ -29,7 +29,7 @@ pub trait Status: Send + Sync + 'static {
 }
 
 /// A flush under way.
-pub type Flushing<'a> = Pin<Box<dyn Future<Output = Result<(), access::Error>> + Send + 'a>>;
+pub type Flushing<'a> = Pin<Box<dyn Future<Output = Result<bool, access::Error>> + Send + 'a>>;
 
 /// Whether new data is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

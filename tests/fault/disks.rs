@@ -101,7 +101,7 @@ pub async fn disk_errors(rig: &Rig) -> Outcome {
 // Scenario: the embedded engine's disk is full while the journal has room.
 // Guarantee: data is accepted all the while, readiness stays, and everything is stored once when there is room again.
 pub async fn engine_disk_full(rig: &Rig) -> Outcome {
-    let disk = Tmpfs::mount(&rig.path("data").join("engine"), 192)?;
+    let disk = Tmpfs::mount(&rig.path("data").join("engine"), 384)?;
     let setup: Setup = rig.embedded();
     let mut report = Report { cycles: 1, ..Report::default() };
     let mut oracle = rig.oracle().await?;

@@ -72,21 +72,20 @@ fn enter(source: &Source, kin: &mut Kin, links: &mut Links, place: usize, desk: 
     if kin.is_surplus(source, place) {
         desk.unpaired(span, Reason::DuplicateId);
     }
+    // What is wanted comes first: a span that arrives later may break a circle.
+    want_parent(kin, place, span, desk);
+    let twin = if span.kind == Kind::Server { kin.twin(source, place) } else { None };
+    if span.kind == Kind::Server && span.shared && !kin.has_client_here(source, place) {
+        let reason = if twin.is_some() { Reason::StoredElsewhere } else { Reason::ClientNotStored };
+        desk.books.want(span.at, reason);
+    }
     if spot.cyclic {
         desk.unpaired(span, Reason::CyclicParents);
         return;
     }
-    want_parent(kin, place, span, desk);
-    if span.kind == Kind::Server {
-        let twin = kin.twin(source, place);
-        if span.shared && !kin.has_client_here(source, place) {
-            let reason = if twin.is_some() { Reason::StoredElsewhere } else { Reason::ClientNotStored };
-            desk.books.want(span.at, reason);
-        }
-        if let Some(client) = twin {
-            called(source, kin, client, span, own, desk);
-            return;
-        }
+    if let Some(client) = twin {
+        called(source, kin, client, span, own, desk);
+        return;
     }
     if let Parent::Spot(parent) = spot.parent {
         let caller = source.span(kin.spots[parent as usize].row);

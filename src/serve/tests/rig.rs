@@ -62,7 +62,7 @@ impl Status for Fake {
     }
 
     fn flush(&self, _timeout: Duration) -> Flushing<'_> {
-        Box::pin(async { Ok(()) })
+        Box::pin(async { Ok(true) })
     }
 }
 

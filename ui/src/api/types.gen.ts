@@ -30,8 +30,10 @@ export interface ErrorBody {
 
 /** Answer of a flush. */
 export interface FlushAnswer {
-  /** True: everything accepted before the call is stored and rolled up. */
+  /** True: everything accepted before the call is stored. */
   flushed: boolean;
+  /** Whether it is rolled up into the service graph too; many minutes of old data may need longer. */
+  rolled_up: boolean;
   /** How long it took. */
   took_ms: number;
 }
