@@ -48,8 +48,12 @@ fn same_ports(config: &Config) -> Option<(&'static str, String)> {
 
 fn origins(config: &Config) -> Option<(&'static str, String)> {
     let is_origin = |text: &String| text.contains("://") || text.contains('*') || text == "null";
-    let fault = config.ingest.cors_origins.iter().find(|text| !is_origin(text))?;
-    Some(("ingest.cors_origins", format!("lists origins such as https://shop.example.com, or *, not `{fault}`")))
+    let lists =
+        [("ingest.cors_origins", &config.ingest.cors_origins), ("zipkin.cors_origins", &config.zipkin_cors_origins)];
+    lists.into_iter().find_map(|(key, list)| {
+        let fault = list.iter().find(|text| !is_origin(text))?;
+        Some((key, format!("lists origins such as https://shop.example.com, or *, not `{fault}`")))
+    })
 }
 
 fn log_level(config: &Config) -> Option<(&'static str, String)> {
@@ -101,6 +105,7 @@ mod tests {
         check(&[("ports.http", "0"), ("ports.zipkin", "0")], &[]);
         check(&[("ingest.cors_origins", "https://a.example,garbage")], &["`ingest.cors_origins`", "`garbage`"]);
         check(&[("ingest.cors_origins", "https://*.example,null")], &[]);
+        check(&[("zipkin.cors_origins", "garbage")], &["`zipkin.cors_origins`", "`garbage`"]);
         check(&[("log.level", "blah=")], &["`log.level`"]);
         check(&[("log.level", "info,hypocenter=debug")], &[]);
         check(&[("access.tokens", "x")], &["`access.tokens`", "name:secret"]);

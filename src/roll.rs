@@ -16,7 +16,7 @@
 //!
 //! Nothing here is in the way of ingest: when ClickHouse is away, this waits and tries again.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use correlate::graph::RULE;
@@ -55,7 +55,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 const DIRTY_MAX: usize = 100_000;
 /// Rows of the parts that are looked at together.
 const NEWS_ROWS_MAX: u64 = 20_000_000;
-/// Consecutive minutes that are read together.
+/// Minutes that are rolled together.
 const MINUTES_MAX: usize = 60;
 /// After this time the parts are looked at again, whatever waits.
 const ROUND: Duration = Duration::from_secs(1);
@@ -210,7 +210,8 @@ async fn watch_progress(rolling: &Rolling) -> Result<(), LookupError> {
     }
 }
 
-type Key = (String, i64);
+/// Minute and tenant: in order of time.
+type Key = (i64, String);
 
 /// Why a minute is to be rolled, and since when.
 #[derive(Clone, Copy, Debug)]
@@ -235,7 +236,7 @@ struct Reign {
     renewed: Instant,
     table: String,
     feed: Feed,
-    dirty: HashMap<Key, Dirt>,
+    dirty: BTreeMap<Key, Dirt>,
     /// Minutes that are left alone for a while.
     resting: HashMap<Key, Instant>,
     /// Minutes that ClickHouse refused to read or write.
@@ -271,7 +272,7 @@ impl Reign {
             renewed: now,
             table: id,
             feed,
-            dirty: HashMap::new(),
+            dirty: BTreeMap::new(),
             resting: HashMap::new(),
             refused: HashMap::new(),
             looks: VecDeque::new(),
@@ -314,10 +315,13 @@ impl Reign {
             Ok(()) => self.waiting.extend(newcomers.into_iter().map(|asked| (wait_for, asked))),
             Err(error) => return Err(error.into()),
         }
+        let now = Instant::now();
+        self.resting.retain(|_, until| *until > now);
+        self.refused.retain(|_, until| *until > now);
         let mut more = false;
         let (mut done, mut refused) = (0, None);
         while let Some((tenant, batch)) = self.next_batch() {
-            let keys: Vec<Key> = batch.iter().map(|(minute, _)| (tenant.clone(), *minute)).collect();
+            let keys: Vec<Key> = batch.iter().map(|(minute, _)| (*minute, tenant.clone())).collect();
             match self.roll(&tenant, batch).await {
                 Ok(()) => done += 1,
                 // One that ClickHouse refuses must not be in the way of the others.
@@ -377,10 +381,10 @@ impl Reign {
                 }
                 for touched in self.rolling.touched(&names).await? {
                     let dirt = Dirt { since: look, relook: false, doubtful, more: touched.spans };
-                    self.mark((touched.tenant, touched.minute), dirt);
+                    self.mark((touched.minute, touched.tenant), dirt);
                 }
-                for key in self.rolling.wanting(&names).await? {
-                    self.mark(key, Dirt { since: look, relook: true, doubtful: false, more: 0 });
+                for (tenant, minute) in self.rolling.wanting(&names).await? {
+                    self.mark((minute, tenant), Dirt { since: look, relook: true, doubtful: false, more: 0 });
                 }
                 looked_at.extend(names);
             }
@@ -408,27 +412,28 @@ impl Reign {
         };
     }
 
-    // Consecutive minutes of one tenant that may be rolled now, the newest first.
-    fn next_batch(&mut self) -> Option<(String, Vec<(i64, Dirt)>)> {
+    // Minutes of one tenant that may be rolled now, the newest first. They may lie apart, but not where the
+    // minutes between would have to be counted.
+    fn next_batch(&self) -> Option<(String, Vec<(i64, Dirt)>)> {
         let now = Instant::now();
-        self.resting.retain(|_, until| *until > now);
-        self.refused.retain(|_, until| *until > now);
         let hurried = self.waiting.iter().map(|(look, _)| *look).max().unwrap_or(0);
-        let is_rested = |key: &Key, dirt: &Dirt| dirt.since <= hurried || !self.resting.contains_key(key);
-        let may = |key: &Key, dirt: &Dirt| is_rested(key, dirt) && !self.refused.contains_key(key);
-        let newest =
-            self.dirty.iter().filter(|(key, dirt)| may(key, dirt)).map(|(key, _)| key).max_by_key(|key| key.1)?;
-        let (tenant, last) = newest.clone();
-        let mut batch = Vec::new();
+        let is_over = |until: Option<&Instant>| until.is_none_or(|until| *until <= now);
+        let is_rested = |key: &Key, dirt: &Dirt| dirt.since <= hurried || is_over(self.resting.get(key));
+        let may = |key: &Key, dirt: &Dirt| is_rested(key, dirt) && is_over(self.refused.get(key));
+        let mut ready = self.dirty.iter().rev().filter(|(key, dirt)| may(key, dirt)).peekable();
+        let tenant = ready.peek()?.0.1.clone();
+        let mut batch: Vec<(i64, Dirt)> = Vec::new();
         let mut spans = 0;
-        for minute in (0..=last).rev().take(MINUTES_MAX) {
-            let key = (tenant.clone(), minute);
-            let Some(dirt) = self.dirty.get(&key).filter(|dirt| may(&key, dirt)) else { break };
+        // With many tenants, only so far back.
+        let near = ready.take(10 * MINUTES_MAX).filter(|(key, _)| key.1 == tenant);
+        for ((minute, _), dirt) in near.take(MINUTES_MAX) {
             spans += dirt.more;
-            if !batch.is_empty() && spans > SPANS_MAX {
+            if let Some((later, last)) = batch.last()
+                && (spans > SPANS_MAX || (minute + 1 != *later && (dirt.doubtful || last.doubtful)))
+            {
                 break;
             }
-            batch.push((minute, *dirt));
+            batch.push((*minute, *dirt));
         }
         batch.reverse();
         Some((tenant, batch))
@@ -470,7 +475,7 @@ impl Reign {
         self.write(&mut rolled).await?;
         let since = batch.iter().map(|(_, dirt)| dirt.since).min().unwrap_or(self.look);
         for (minute, _) in &batch {
-            self.dirty.remove(&(tenant.to_owned(), *minute));
+            self.dirty.remove(&(*minute, tenant.to_owned()));
         }
         self.follow_answers(tenant, &rolled, since).await?;
         // Each rests as long as its share of the time asks for.
@@ -478,7 +483,7 @@ impl Reign {
         for rolled in &rolled {
             let share = began.elapsed().as_secs_f64() * rolled.spans as f64 / all.max(1) as f64;
             let rest = rest(Duration::from_secs_f64(share));
-            self.resting.insert((tenant.to_owned(), rolled.minute), Instant::now() + rest);
+            self.resting.insert((rolled.minute, tenant.to_owned()), Instant::now() + rest);
         }
         self.metrics.spans.inc_by(all);
         self.metrics.seconds.inc_by(began.elapsed().as_secs_f64());
@@ -513,7 +518,7 @@ impl Reign {
         let answers = roll_minutes::answers(self.rolling.answers(tenant, &targets).await?);
         for state in self.rolling.states(tenant, &targets).await? {
             if digest(naming(&answers, state.minute)) != state.answered {
-                let key = (tenant.to_owned(), state.minute);
+                let key = (state.minute, tenant.to_owned());
                 self.mark(key, Dirt { since, relook: false, doubtful: false, more: 0 });
             }
         }
@@ -558,8 +563,8 @@ impl Reign {
     }
 
     async fn suspect(&mut self, rule: u16) -> Result<(), LookupError> {
-        for key in self.rolling.strangers(self.epoch << 32, self.owner, rule).await? {
-            self.mark(key, Dirt { since: self.look + 1, relook: true, doubtful: false, more: 0 });
+        for (tenant, minute) in self.rolling.strangers(self.epoch << 32, self.owner, rule).await? {
+            self.mark((minute, tenant), Dirt { since: self.look + 1, relook: true, doubtful: false, more: 0 });
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ fn memory_bytes() -> u64 {
     container.map_or(machine, |limit| limit.min(machine))
 }
 
-/// Inserts are refused when less than this is free on the engine's disk, bytes.
+/// No insert is taken and no merge started when less than this is free on the engine's disk, bytes.
 const DISK_FREE_MIN: u64 = 64 << 20;
 
 /// The engine's configuration file.

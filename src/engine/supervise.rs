@@ -124,6 +124,8 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 const HEALTHY: Duration = Duration::from_secs(60);
 /// Opening a large store takes a while; hanging is something else.
 const START_MAX: Duration = Duration::from_secs(300);
+/// What a process that ended has said is waited for so long.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// From SIGTERM to SIGKILL.
 const STOP_MAX: Duration = Duration::from_secs(8);
 const EXIT_LISTEN: i32 = 71;
@@ -262,9 +264,20 @@ impl Keeper {
                     None => reports = None,
                 },
                 status = child.wait() => {
-                    if let Some(listening) = listening {
-                        let _ = timeout(Duration::from_millis(200), listening).await;
-                    }
+                    // What it said before it ended may still be in its pipes.
+                    let _ = timeout(LAST_WORDS, async {
+                        while let Some(reports) = &mut reports
+                            && let Ok(Some(line)) = reports.next_line().await
+                        {
+                            if let Ok(Report::Failed { reason, .. }) = serde_json::from_str(&line) {
+                                failure = Some(reason);
+                            }
+                        }
+                        if let Some(listening) = listening {
+                            let _ = listening.await;
+                        }
+                    })
+                    .await;
                     return died(status, failure, &said);
                 }
                 () = until(deadline) => {

@@ -159,3 +159,15 @@ fn caps_are_in_force() {
     assert_eq!(client.sql("SELECT 1").ok(), "1");
     engine.stop();
 }
+
+// Scenario: the engine's configuration, on a disk with room.
+// Guarantee: it takes no inserts and starts no merges when 64 MiB are left; on a full disk it writes parts that cannot be read.
+#[test]
+fn a_full_disk_is_kept_away() {
+    let mut engine = Engine::start();
+    let client = engine.own();
+    let sql = "SELECT value FROM system.merge_tree_settings WHERE name = 'min_free_disk_bytes_to_perform_insert'";
+    assert_eq!(client.sql(sql).ok(), "67108864");
+    assert_eq!(client.sql("SELECT keep_free_space FROM system.disks WHERE name = 'default'").ok(), "67108864");
+    engine.stop();
+}

@@ -149,6 +149,35 @@ impl Sql {
         self
     }
 
+    /// Repeats the block of this slot (`--[each slot]` to `--[end slot]`) for each of `ways`, joined by
+    /// `UNION ALL`, with the slot filled. Each needs a prefix of its own.
+    pub fn fill_each(mut self, slot: &'static str, ways: &[Conditions]) -> Sql {
+        assert!(!ways.is_empty(), "the block must stand for something");
+        let mut lines = self.text.split_inclusive('\n');
+        let (begin, end) = (format!("--[each {slot}]"), format!("--[end {slot}]"));
+        let mut until = |mark: &str| -> String { lines.by_ref().take_while(|line| line.trim() != mark).collect() };
+        let (before, block) = (until(&begin), until(&end));
+        let after: String = lines.collect();
+        assert!(!block.is_empty(), "the template must have the block {slot}");
+        let indent = &block[..block.len() - block.trim_start().len()];
+        let mut text = before;
+        for (at, way) in ways.iter().enumerate() {
+            if at > 0 {
+                text.push_str(indent);
+                text.push_str("UNION ALL\n");
+            }
+            let filled = Sql { text: block.clone(), params: Vec::new() }.fill(slot, way);
+            text.push_str(&filled.text);
+            self.params.extend(filled.params);
+        }
+        text.push_str(&after);
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        self.text = text;
+        self
+    }
+
     /// Puts fixed text into every slot of this name.
     pub fn put_text(mut self, slot: &'static str, text: &'static str) -> Sql {
         self.put(slot, &[text.to_owned()]);

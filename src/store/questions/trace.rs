@@ -189,7 +189,10 @@ pub async fn graph_spans(
     limit: usize,
     mut each: impl FnMut(&SpanRow<'_>),
 ) -> Result<(), AskError> {
-    let sql = about(include_str!("trace_graph.sql"), ask, trace)
+    let mut these = Conditions::new("p");
+    these.and("TraceId IN {ids:Array(String)}", []);
+    let sql = about(include_str!("../rollup/spans.sql"), ask, trace)
+        .fill("which", &these)
         .set("shared", Param::U64(u64::from(model::mark::SHARED)))
         .set("limit", Param::U64(limit as u64));
     let mut rows = sql.query(ask).fetch::<SpanRow<'_>>()?;

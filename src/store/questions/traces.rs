@@ -204,12 +204,7 @@ fn candidates_sql(
     let read = Window { from_ns: slice.from_ns.saturating_sub(BACK_NS).max(window.from_ns), ..slice };
     let sql = match &search.span.ways()[..] {
         [way] => asked(include_str!("traces_newest.sql"), read).fill("way", way),
-        [way, other] => asked(include_str!("traces_newest_either.sql"), read).fill("way", way).fill("other_way", other),
-        [way, other, third, ..] => asked(include_str!("traces_newest_three.sql"), read)
-            .fill("way", way)
-            .fill("other_way", other)
-            .fill("third_way", third),
-        [] => unreachable!("a span always has a way to match"),
+        ways => asked(include_str!("traces_newest_ways.sql"), read).fill_each("way", ways),
     };
     sql.set("key_from", Param::I64(slice.from_ns))
 }

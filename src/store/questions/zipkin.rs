@@ -161,13 +161,8 @@ fn candidates_sql(tenant: &str, matching: &ZipkinMatch, slice: Slice<'_>) -> Sql
     match &ways {
         Ways::All(any, each) => asked(include_str!("zipkin_candidates.sql")).fill("way", any).fill("each", each),
         Ways::One(ways) => match &ways[..] {
-            [way, other, ..] => {
-                asked(include_str!("zipkin_candidates_either.sql")).fill("way", way).fill("other_way", other)
-            }
-            ways => {
-                let all = Conditions::new("p");
-                asked(include_str!("zipkin_candidates.sql")).fill("way", ways.first().unwrap_or(&all))
-            }
+            [way] => asked(include_str!("zipkin_candidates.sql")).fill("way", way),
+            ways => asked(include_str!("zipkin_candidates_ways.sql")).fill_each("way", ways),
         },
     }
 }

@@ -147,8 +147,12 @@ impl Rolling {
                 Which::TraceIds(..) => "AND TraceId IN {traces:Array(String)} AND SpanId IN {ids:Array(String)}",
             };
             let sql = include_str!("spans.sql").replace("--[which]", condition);
-            let query =
-                self.of(&sql, tenant).param("from", from_ns).param("to", to_ns).param("shared", model::mark::SHARED);
+            let query = self
+                .of(&sql, tenant)
+                .param("from", from_ns)
+                .param("to", to_ns)
+                .param("shared", model::mark::SHARED)
+                .param("limit", u64::MAX);
             let query = match which {
                 Which::All => query,
                 Which::Part { part, of } => query.param("part", part).param("of", of),

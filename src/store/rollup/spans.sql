@@ -1,4 +1,4 @@
--- Spans of a window as the graph needs them: all of it, or one of several parts that keep traces whole.
+-- Spans of a window as the graph needs them: all of it, one of several parts that keep traces whole, or given ones.
 SELECT
     TraceId AS trace_id,
     SpanId AS span_id,
@@ -23,3 +23,4 @@ WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
     --[which]
+LIMIT {limit:UInt64}

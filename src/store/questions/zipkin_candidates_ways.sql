@@ -1,22 +1,17 @@
--- The same where there are two ways to match: each is read with the columns and indexes that serve it.
+-- The same where there are several ways to match: each is read with the columns and indexes that serve it.
 SELECT
     TraceId AS trace_id,
     toUnixTimestamp64Nano(max(Timestamp)) AS last_ns
 FROM
 (
+    --[each way]
     SELECT TraceId, Timestamp
     FROM otel_traces
     WHERE Tenant = {tenant:String}
         AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
         --[way]
-    UNION ALL
-    SELECT TraceId, Timestamp
-    FROM otel_traces
-    WHERE Tenant = {tenant:String}
-        AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
-        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-        --[other_way]
+    --[end way]
 )
 GROUP BY trace_id
 HAVING last_ns >= {key_from:Int64}

@@ -1,9 +1,10 @@
--- The same where there are two ways to match: each is read with the columns and indexes that serve it.
+-- The same where there are several ways to match: each is read with the columns and indexes that serve it.
 SELECT
     TraceId AS trace_id,
     toUnixTimestamp64Nano(min(Timestamp)) AS key_ns
 FROM
 (
+    --[each way]
     SELECT TraceId, Timestamp
     FROM otel_traces
     WHERE Tenant = {tenant:String}
@@ -11,14 +12,7 @@ FROM
         AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
         --[seen]
         --[way]
-    UNION ALL
-    SELECT TraceId, Timestamp
-    FROM otel_traces
-    WHERE Tenant = {tenant:String}
-        AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
-        AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-        --[seen]
-        --[other_way]
+    --[end way]
 )
 GROUP BY trace_id
 HAVING key_ns >= {key_from:Int64}
