@@ -27,6 +27,7 @@ mod recover;
 mod renew;
 mod roll;
 mod roll_feed;
+mod roll_hot;
 mod roll_metrics;
 mod roll_minutes;
 mod sift;

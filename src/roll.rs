@@ -19,7 +19,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use correlate::graph::RULE;
+use correlate::graph::{MINUTE_NS, RULE};
 use store::rollup::{MinuteState, PartRow, ProgressRow, Rolling};
 use store::{LookupError, Store};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,6 +28,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::roll_feed::{Feed, News};
+use crate::roll_hot::{HotMinutes, Relook};
 use crate::roll_metrics::Metrics;
 use crate::roll_minutes::{self, Rolled, SPANS_MAX, Wish, digest, naming};
 use crate::storage::Schema;
@@ -51,6 +52,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(4);
 const CONTEST: Duration = Duration::from_millis(500);
 /// Pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// So many of the newest minutes are kept while they fill.
+const NOW_MINUTES: i64 = 3;
 /// Above this many dirty minutes no further parts are looked at.
 const DIRTY_MAX: usize = 100_000;
 /// Rows of the parts that are looked at together.
@@ -214,12 +217,12 @@ async fn watch_progress(rolling: &Rolling) -> Result<(), LookupError> {
 type Key = (i64, String);
 
 /// Why a minute is to be rolled, and since when.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Dirt {
     /// The first look at the parts that found it.
     since: u64,
     /// References that were not found are to be looked for again.
-    relook: bool,
+    relook: Relook,
     /// It may be as it was: a part held seen and unseen blocks.
     doubtful: bool,
     /// Spans of it in new parts.
@@ -241,6 +244,7 @@ struct Reign {
     resting: HashMap<Key, Instant>,
     /// Minutes that ClickHouse refused to read or write.
     refused: HashMap<Key, Instant>,
+    hot: HotMinutes,
     /// Looks at the parts, numbered; when, and which blocks are rolled up once all that they found is.
     looks: VecDeque<(u64, Instant, Vec<ProgressRow>)>,
     look: u64,
@@ -275,6 +279,7 @@ impl Reign {
             dirty: BTreeMap::new(),
             resting: HashMap::new(),
             refused: HashMap::new(),
+            hot: HotMinutes::default(),
             looks: VecDeque::new(),
             look: 0,
             unnoted: HashMap::new(),
@@ -318,6 +323,7 @@ impl Reign {
         let now = Instant::now();
         self.resting.retain(|_, until| *until > now);
         self.refused.retain(|_, until| *until > now);
+        self.hot.tidy();
         let mut more = false;
         let (mut done, mut refused) = (0, None);
         while let Some((tenant, batch)) = self.next_batch() {
@@ -380,11 +386,12 @@ impl Reign {
                     continue;
                 }
                 for touched in self.rolling.touched(&names).await? {
-                    let dirt = Dirt { since: look, relook: false, doubtful, more: touched.spans };
+                    let dirt = Dirt { since: look, relook: Relook::default(), doubtful, more: touched.spans };
                     self.mark((touched.minute, touched.tenant), dirt);
                 }
-                for (tenant, minute) in self.rolling.wanting(&names).await? {
-                    self.mark((minute, tenant), Dirt { since: look, relook: true, doubtful: false, more: 0 });
+                for wanting in self.rolling.wanting(&names).await? {
+                    let relook = Relook { traces: wanting.lows.into_iter().collect(), all: false };
+                    self.mark((wanting.minute, wanting.tenant), Dirt { since: look, relook, doubtful: false, more: 0 });
                 }
                 looked_at.extend(names);
             }
@@ -403,13 +410,11 @@ impl Reign {
     }
 
     fn mark(&mut self, key: Key, dirt: Dirt) {
-        let known = self.dirty.entry(key).or_insert(Dirt { more: 0, ..dirt });
-        *known = Dirt {
-            since: known.since.min(dirt.since),
-            relook: known.relook || dirt.relook,
-            doubtful: known.doubtful && dirt.doubtful,
-            more: known.more.saturating_add(dirt.more),
-        };
+        let known = self.dirty.entry(key).or_insert(Dirt { more: 0, ..dirt.clone() });
+        known.since = known.since.min(dirt.since);
+        known.relook.merge(dirt.relook);
+        known.doubtful &= dirt.doubtful;
+        known.more = known.more.saturating_add(dirt.more);
     }
 
     // Minutes of one tenant that may be rolled now, the newest first. They may lie apart, but not where the
@@ -433,7 +438,7 @@ impl Reign {
             {
                 break;
             }
-            batch.push((*minute, *dirt));
+            batch.push((*minute, dirt.clone()));
         }
         batch.reverse();
         Some((tenant, batch))
@@ -464,8 +469,12 @@ impl Reign {
         }
         let mut wishes: Vec<(Wish, u64)> = Vec::new();
         for (minute, dirt) in batch.iter().filter(|(minute, _)| !unchanged.contains(minute)) {
+            if let Some(hot) = self.roll_hot(tenant, *minute, dirt, states.get(minute)).await? {
+                rolled.push(hot);
+                continue;
+            }
             let spans = dirt.more + states.get(minute).map_or(0, |state| state.spans);
-            wishes.push((Wish { minute: *minute, relook: dirt.relook }, spans));
+            wishes.push((Wish { minute: *minute, relook: dirt.relook.any() }, spans));
         }
         for some in runs(&wishes) {
             let spans = some.iter().map(|(_, spans)| spans).sum();
@@ -488,6 +497,23 @@ impl Reign {
         self.metrics.spans.inc_by(all);
         self.metrics.seconds.inc_by(began.elapsed().as_secs_f64());
         Ok(())
+    }
+
+    // A minute that is being filled, by what is new in it; `None` when it is to be read whole.
+    async fn roll_hot(
+        &mut self,
+        tenant: &str,
+        minute: i64,
+        dirt: &Dirt,
+        before: Option<&MinuteState>,
+    ) -> Result<Option<Rolled>, LookupError> {
+        let now_ns = clock::now_ns();
+        let is_now = (now_ns / MINUTE_NS - NOW_MINUTES..=now_ns / MINUTE_NS).contains(&minute);
+        if !self.hot.has(minute, tenant) && !(is_now && self.hot.has_room()) {
+            return Ok(None);
+        }
+        let whole = &self.metrics.whole;
+        self.hot.roll(&self.rolling, tenant, minute, &dirt.relook, before, now_ns, whole).await
     }
 
     async fn write(&mut self, rolled: &mut [Rolled]) -> Result<(), End> {
@@ -519,7 +545,7 @@ impl Reign {
         for state in self.rolling.states(tenant, &targets).await? {
             if digest(naming(&answers, state.minute)) != state.answered {
                 let key = (state.minute, tenant.to_owned());
-                self.mark(key, Dirt { since, relook: false, doubtful: false, more: 0 });
+                self.mark(key, Dirt { since, relook: Relook::default(), doubtful: false, more: 0 });
             }
         }
         Ok(())
@@ -564,7 +590,7 @@ impl Reign {
 
     async fn suspect(&mut self, rule: u16) -> Result<(), LookupError> {
         for (tenant, minute) in self.rolling.strangers(self.epoch << 32, self.owner, rule).await? {
-            self.mark((minute, tenant), Dirt { since: self.look + 1, relook: true, doubtful: false, more: 0 });
+            self.mark((minute, tenant), Dirt { since: self.look + 1, relook: Relook::all(), doubtful: false, more: 0 });
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ pub(crate) struct Metrics {
     pub(crate) minutes: Counter,
     /// Spans read for them.
     pub(crate) spans: Counter,
+    /// Minutes that could not be rolled by what was new in them.
+    pub(crate) whole: Counter,
     /// Time spent on them.
     pub(crate) seconds: Counter<f64, AtomicU64>,
     /// Tries that failed; they are repeated.
@@ -32,6 +34,11 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("graph");
         registry.register("minutes_rolled", "Generations of minutes written", metrics.minutes.clone());
         registry.register("spans_read", "Spans read to roll minutes", metrics.spans.clone());
+        registry.register(
+            "minutes_read_whole",
+            "Minutes of which something old changed, so that they were read again from the start",
+            metrics.whole.clone(),
+        );
         registry.register_with_unit("rolling", "Time spent on rolling", Unit::Seconds, metrics.seconds.clone());
         registry.register("roll_failures", "Failed tries; each is repeated", metrics.failures.clone());
         registry.register("dirty_minutes", "Minutes that wait to be rolled", metrics.dirty.clone());

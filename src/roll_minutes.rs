@@ -21,6 +21,8 @@ const NEAR: (i64, i64) = (1, 1);
 const FAR: (i64, i64) = (15, 1);
 /// Traces that are looked up in the trace index for one batch; the rest counts as not stored.
 const TRACES_MAX: usize = 5_000;
+/// References that are looked up with one question.
+const IDS_AT_ONCE: usize = 10_000;
 /// Traces of one look-up by the index.
 const TRACES_AT_ONCE: usize = 200;
 
@@ -45,6 +47,26 @@ pub(crate) struct Rolled {
     pub(crate) row: Option<MinuteRow>,
     /// Minutes that its answers name, or named before.
     pub(crate) targets: Vec<i64>,
+}
+
+impl Rolled {
+    /// What a minute's spans and the answers to them give; `before`: the last generation.
+    pub(crate) fn new(
+        tenant: &str,
+        minute: i64,
+        spans: u64,
+        answered: u64,
+        graph: MinuteGraph,
+        before: Option<&MinuteState>,
+    ) -> Rolled {
+        let mut targets: Vec<i64> = graph.answers.iter().map(|answer| answer.minute_ns / MINUTE_NS).collect();
+        targets.extend(before.iter().flat_map(|state| &state.targets));
+        targets.sort_unstable();
+        targets.dedup();
+        let shrunk = before.map_or(spans == 0, |state| spans < state.spans);
+        let row = (!shrunk).then(|| row(tenant, minute, spans, answered, graph));
+        Rolled { minute, spans, row, targets }
+    }
 }
 
 /// Rolls consecutive minutes of one tenant, which hold about `spans` spans together.
@@ -86,15 +108,8 @@ pub(crate) async fn roll(
         .map(|minute| {
             let graph = done.remove(&minute).unwrap_or_default();
             let spans = read.get(&minute).copied().unwrap_or(0);
-            let before = states.get(&minute);
-            let mut targets: Vec<i64> = graph.answers.iter().map(|answer| answer.minute_ns / MINUTE_NS).collect();
-            targets.extend(before.iter().flat_map(|state| &state.targets));
-            targets.sort_unstable();
-            targets.dedup();
-            let shrunk = before.map_or(spans == 0, |state| spans < state.spans);
             let answered = digests.get(&minute).copied().unwrap_or(0);
-            let row = (!shrunk).then(|| row(tenant, minute, spans, answered, graph));
-            Rolled { minute, spans, row, targets }
+            Rolled::new(tenant, minute, spans, answered, graph, states.get(&minute))
         })
         .collect())
 }
@@ -157,12 +172,13 @@ impl Batch<'_> {
                 }
             })
             .await?;
-        let references = minutes.iter().map(|minute| {
+        let mut references = References::default();
+        for minute in minutes {
             let spans = spans.get(minute).map_or(&[][..], Vec::as_slice);
-            (*minute, Minute::missing(spans).into_iter().collect::<HashSet<_>>())
-        });
-        let references: HashMap<i64, HashSet<SpanRef>> = references.collect();
-        let others = self.look_up(minutes, &references, &spans, &link_highs, &mut names).await?;
+            references.add(*minute, spans, &Minute::missing(spans), &link_highs);
+        }
+        let (rolling, tenant) = (self.rolling, self.tenant);
+        let others = look_up(rolling, tenant, minutes, references, &self.known_missing, &mut names).await?;
         // The latest first: answers mostly lead back in time.
         for minute in minutes.iter().rev() {
             let answered = naming(&self.answers, *minute);
@@ -193,74 +209,118 @@ impl Batch<'_> {
         }
         self.done.insert(minute, graph);
     }
+}
 
-    // The stored spans that the references of each minute mean.
-    async fn look_up(
-        &self,
-        minutes: &[i64],
-        references: &HashMap<i64, HashSet<SpanRef>>,
-        spans: &HashMap<i64, Vec<GraphSpan>>,
+/// References of minutes to spans that are not among those at hand.
+#[derive(Debug, Default)]
+pub(crate) struct References {
+    /// By minute.
+    pub(crate) of: HashMap<i64, HashSet<SpanRef>>,
+    /// High halves of trace ids that a minute's referring spans know, by minute and low half.
+    highs: HashMap<(i64, u64), HashSet<u64>>,
+}
+
+impl References {
+    /// Adds those of a minute's spans that are `missing` ([`Minute::missing`]) among them; `spans` are all of
+    /// some traces.
+    pub(crate) fn add(
+        &mut self,
+        minute: i64,
+        spans: &[GraphSpan],
+        missing: &[SpanRef],
         link_highs: &HashMap<u64, u64>,
-        names: &mut Names,
-    ) -> Result<HashMap<i64, Vec<GraphSpan>>, LookupError> {
-        let mut found: HashMap<i64, Vec<GraphSpan>> = HashMap::new();
-        let mut open = references.clone();
-        for (before, after) in [NEAR, FAR] {
-            let Some((first, last)) = bounds(minutes, &open) else { return Ok(found) };
-            let window = ((first - before).max(0) * MINUTE_NS, (last + after + 1) * MINUTE_NS);
-            let ids = ids(&open);
-            let mut rows = Vec::new();
-            self.rolling
-                .spans(self.tenant, window, Which::Ids(&ids), |row| {
-                    rows.extend(narrow(names, row, &mut HashMap::new()))
-                })
-                .await?;
-            assign(&rows, &mut open, &mut found, |minute, at| minute - before <= at && at <= minute + after);
-            if (before, after) == NEAR {
-                for (minute, wanted) in &mut open {
-                    if let Some(missing) = self.known_missing.get(minute) {
-                        wanted.retain(|at| !missing.contains(at));
-                    }
+    ) {
+        let lows: HashSet<u64> = missing.iter().map(|at| at.trace_low).collect();
+        for span in spans.iter().filter(|span| lows.contains(&span.at.trace_low)) {
+            self.highs.entry((minute, span.at.trace_low)).or_default().insert(span.trace_high);
+        }
+        for low in lows {
+            let highs = self.highs.entry((minute, low)).or_default();
+            highs.insert(0);
+            highs.extend(link_highs.get(&low));
+        }
+        self.of.entry(minute).or_default().extend(missing);
+    }
+
+    // Ids of the traces that ascending references may mean.
+    fn traces(&self, some: &[SpanRef]) -> Vec<String> {
+        let is_meant = |low: &u64| some.binary_search_by_key(low, |at| at.trace_low).is_ok();
+        let known = self.highs.iter().filter(|((_, low), _)| is_meant(low));
+        let ids: HashSet<(u64, u64)> =
+            known.flat_map(|((_, low), highs)| highs.iter().map(|high| (*high, *low))).collect();
+        ids.into_iter().map(|(high, low)| format!("{high:016x}{low:016x}")).collect()
+    }
+
+    fn may_mean(&self, minute: i64, span: &GraphSpan) -> bool {
+        self.highs.get(&(minute, span.at.trace_low)).is_some_and(|highs| highs.contains(&span.trace_high))
+    }
+}
+
+/// The stored spans that the references of each of some ascending minutes mean. `known_missing`: those that
+/// were looked for in vain before, and are not near.
+pub(crate) async fn look_up(
+    rolling: &Rolling,
+    tenant: &str,
+    minutes: &[i64],
+    references: References,
+    known_missing: &HashMap<i64, HashSet<SpanRef>>,
+    names: &mut Names,
+) -> Result<HashMap<i64, Vec<GraphSpan>>, LookupError> {
+    let mut found: HashMap<i64, Vec<GraphSpan>> = HashMap::new();
+    let mut open = references.of.clone();
+    for (before, after) in [NEAR, FAR] {
+        let Some((first, last)) = bounds(minutes, &open) else { return Ok(found) };
+        let window = ((first - before).max(0) * MINUTE_NS, (last + after + 1) * MINUTE_NS);
+        let mut rows = Vec::new();
+        for some in all_of(&open).chunks(IDS_AT_ONCE) {
+            let (traces, ids) = (references.traces(some), ids(some));
+            let each = |row: &store::rollup::SpanRow<'_>| rows.extend(narrow(names, row, &mut HashMap::new()));
+            rolling.spans(tenant, window, Which::TraceIds(&traces, &ids), each).await?;
+        }
+        let is_near = |minute: i64, span: &GraphSpan| {
+            let at = span.start_ns.div_euclid(MINUTE_NS);
+            minute - before <= at && at <= minute + after && references.may_mean(minute, span)
+        };
+        assign(&rows, &mut open, &mut found, is_near);
+        if (before, after) == NEAR {
+            for (minute, wanted) in &mut open {
+                if let Some(missing) = known_missing.get(minute) {
+                    wanted.retain(|at| !missing.contains(at));
                 }
             }
         }
-        // What is left lies far away or nowhere: the trace index knows.
-        let mut highs: HashMap<u64, HashSet<u64>> = HashMap::new();
-        let lows: HashSet<u64> = open.values().flatten().map(|at| at.trace_low).collect();
-        for span in spans.values().flatten().filter(|span| lows.contains(&span.at.trace_low)) {
-            highs.entry(span.at.trace_low).or_default().insert(span.trace_high);
-        }
-        for low in lows.iter().take(TRACES_MAX) {
-            let highs = highs.entry(*low).or_default();
-            highs.insert(0);
-            highs.extend(link_highs.get(low));
-        }
-        let traces: Vec<String> = highs
-            .iter()
-            .flat_map(|(low, highs)| highs.iter().map(move |high| format!("{high:016x}{low:016x}")))
-            .collect();
-        if traces.is_empty() {
-            return Ok(found);
-        }
-        let mut rows = Vec::new();
-        let ids = ids(&open);
-        let mut ranges = self.rolling.ranges(self.tenant, &traces).await?;
-        ranges.sort_unstable_by_key(|(_, first, _)| *first);
-        for some in ranges.chunks(TRACES_AT_ONCE) {
-            let first_ns = some.iter().map(|(_, first, _)| *first).min().unwrap_or(0);
-            let end_ns = some.iter().map(|(_, _, end)| *end).max().unwrap_or(0);
-            let traces: Vec<String> = some.iter().map(|(trace, ..)| trace.clone()).collect();
-            for ids in ids.chunks(20_000) {
-                self.rolling
-                    .spans(self.tenant, (first_ns, end_ns), Which::TraceIds(&traces, ids), |row| {
-                        rows.extend(narrow(names, row, &mut HashMap::new()))
-                    })
-                    .await?;
-            }
-        }
-        assign(&rows, &mut open, &mut found, |_, _| true);
-        Ok(found)
     }
+    // What is left lies far away or nowhere: the trace index knows.
+    let left = all_of(&open);
+    let mut lows: Vec<u64> = left.iter().map(|at| at.trace_low).collect();
+    lows.dedup();
+    let left = lows.get(TRACES_MAX).map_or(&left[..], |low| &left[..left.partition_point(|at| at.trace_low < *low)]);
+    let traces = references.traces(left);
+    if traces.is_empty() {
+        return Ok(found);
+    }
+    let mut rows = Vec::new();
+    let mut ranges = rolling.ranges(tenant, &traces).await?;
+    ranges.sort_unstable_by_key(|(_, first, _)| *first);
+    for some in ranges.chunks(TRACES_AT_ONCE) {
+        let first_ns = some.iter().map(|(_, first, _)| *first).min().unwrap_or(0);
+        let end_ns = some.iter().map(|(_, _, end)| *end).max().unwrap_or(0);
+        let traces: Vec<String> = some.iter().map(|(trace, ..)| trace.clone()).collect();
+        for some in left.chunks(IDS_AT_ONCE) {
+            let each = |row: &store::rollup::SpanRow<'_>| rows.extend(narrow(names, row, &mut HashMap::new()));
+            rolling.spans(tenant, (first_ns, end_ns), Which::TraceIds(&traces, &ids(some)), each).await?;
+        }
+    }
+    assign(&rows, &mut open, &mut found, |minute, span| references.may_mean(minute, span));
+    Ok(found)
+}
+
+// All open references, each once, by trace.
+fn all_of(open: &HashMap<i64, HashSet<SpanRef>>) -> Vec<SpanRef> {
+    let mut all: Vec<SpanRef> = open.values().flatten().copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 // Gives rows to the minutes that refer to them; what was found is open no longer.
@@ -268,10 +328,10 @@ fn assign(
     rows: &[GraphSpan],
     open: &mut HashMap<i64, HashSet<SpanRef>>,
     found: &mut HashMap<i64, Vec<GraphSpan>>,
-    near: impl Fn(i64, i64) -> bool,
+    is_meant: impl Fn(i64, &GraphSpan) -> bool,
 ) {
     for (minute, wanted) in open {
-        let mine = |row: &&GraphSpan| wanted.contains(&row.at) && near(*minute, row.start_ns.div_euclid(MINUTE_NS));
+        let mine = |row: &&GraphSpan| wanted.contains(&row.at) && is_meant(*minute, row);
         let mine: Vec<GraphSpan> = rows.iter().filter(mine).cloned().collect();
         for row in &mine {
             wanted.remove(&row.at);
@@ -285,8 +345,8 @@ fn bounds(minutes: &[i64], open: &HashMap<i64, HashSet<SpanRef>>) -> Option<(i64
     Some((*minutes.iter().find(is_open)?, *minutes.iter().rev().find(is_open)?))
 }
 
-fn ids(open: &HashMap<i64, HashSet<SpanRef>>) -> Vec<String> {
-    let ids: HashSet<u64> = open.values().flatten().map(|at| at.span_id).collect();
+fn ids(some: &[SpanRef]) -> Vec<String> {
+    let ids: HashSet<u64> = some.iter().map(|at| at.span_id).collect();
     ids.into_iter().map(|id| format!("{id:016x}")).collect()
 }
 

@@ -186,6 +186,52 @@ fn late_spans_correct_the_past() {
     eventually("the late spans are in the graph", || sorted(&edges(&graph_of(&program, "", ""))) == wanted);
 }
 
+// Scenario: spans of the last minutes come in shuffled portions, some twice, a roll between any two; when their
+// traces have long been quiet, one more span of each comes, and consumers that link to them.
+// Guarantee: the graph is that of the same spans sent at once; what came early was not read for every portion.
+#[test]
+fn minutes_that_fill_are_as_if_read_at_once() {
+    let program = Program::start_with(&["--set", "tenancy.enabled=true"]);
+    let base_ns = now_ns() - 110_000_000_000;
+    let spans = shop(base_ns, 0..10);
+    let mut late = Vec::new();
+    for trace in 0..10 {
+        let start_ns = base_ns + trace * 1_500_000_000;
+        let topic = "messaging.system=kafka messaging.destination.name=orders";
+        late.push(span(trace, start_ns, &format!("40000 8<2 shop producer {topic}")));
+        let (service, mut consumer) = span(50 + trace, start_ns, &format!("41000 1< mail consumer {topic}"));
+        consumer["links"] =
+            json!([{"traceId": late[late.len() - 1].1["traceId"], "spanId": late[late.len() - 1].1["spanId"]}]);
+        late.insert(0, (service, consumer));
+    }
+    let mixed = shuffled(spans.iter().chain(&spans[..20]).cloned().collect(), 3);
+    for portion in mixed.chunks(9) {
+        send(&program, "a", portion);
+        std::thread::sleep(std::time::Duration::from_millis(700));
+    }
+    std::thread::sleep(std::time::Duration::from_secs(9));
+    for portion in late.chunks(10) {
+        send(&program, "a", portion);
+        std::thread::sleep(std::time::Duration::from_millis(1_200));
+    }
+    let flush = || request("POST", &format!("{}/api/v1/flush", program.http), &[("x-scope-orgid", "a")], &[]);
+    assert_eq!(flush().status, 200);
+    let metrics = request("GET", &format!("{}/metrics", program.http), &[("x-scope-orgid", "a")], &[]).text();
+    let count = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let sent = mixed.len() + late.len();
+    let (read, rolled) = (count("hypocenter_graph_spans_read_total"), count("hypocenter_graph_minutes_rolled_total"));
+    assert!(rolled > 6.0 && read < 5.0 * sent as f64, "{read} spans read of {sent} for {rolled} generations");
+    assert!(count("hypocenter_graph_minutes_read_whole_total") >= 1.0, "late spans change what was quiet");
+    send(&program, "b", &[mixed, late].concat());
+    assert_eq!(flush().status, 200);
+    let (filled, at_once) = (graph_of(&program, "a", ""), graph_of(&program, "b", ""));
+    assert_eq!(lasting(&filled), lasting(&at_once));
+    assert!(edges(&filled).contains("messaging:kafka/orders -> mail messaging 10"), "{}", edges(&filled));
+}
+
 // Scenario: for every edge of the graph its traces are asked for, over all and page by page; edges that are
 // not drawn, and half an edge.
 // Guarantee: exactly the traces that draw it; none for what is not drawn (a client whose server is stored calls

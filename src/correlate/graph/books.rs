@@ -14,7 +14,7 @@ use super::{minute_of, sketch};
 const NO_SERVICE: &str = "unknown_service";
 
 /// Sums and lists of a minute.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Books {
     pub(super) minute_ns: i64,
     tally: Tally,

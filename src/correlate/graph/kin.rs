@@ -37,7 +37,7 @@ pub(super) enum Parent {
 }
 
 /// The spans of one trace; the room is used again for the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kin {
     /// Sorted by id; under one id in canonical order.
     pub(super) spots: Vec<Spot>,

@@ -13,7 +13,7 @@ use super::source::Source;
 use super::span::{GraphSpan, Kind, SpanRef};
 
 /// Accumulates one (tenant, minute).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Minute {
     books: Books,
     kin: Kin,

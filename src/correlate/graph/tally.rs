@@ -35,7 +35,7 @@ struct Sum {
     latency: Filling,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     key: NodeKey,
     entries: Sum,
@@ -43,7 +43,7 @@ struct Node {
 }
 
 /// The sums of a minute.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     numbers: Map<NodeKey, u32>,
     nodes: Vec<Node>,

@@ -12,7 +12,9 @@ use clickhouse::query::Query;
 use clickhouse::{Client, RowOwned, RowRead};
 use model::time::SECOND_NS;
 
-pub use rows::{AnswerRow, LeaderRow, MinuteRow, MinuteState, PartRow, ProgressRow, SpanRow, TableRow, TouchedRow};
+pub use rows::{
+    AnswerRow, LeaderRow, MinuteRow, MinuteState, PartRow, ProgressRow, SpanRow, TableRow, TouchedRow, WantingRow,
+};
 
 use crate::access::{LookupError, Store};
 use crate::trouble::{code, describe};
@@ -21,8 +23,8 @@ use crate::trouble::{code, describe};
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 /// Memory of one question on the server.
 const MEMORY_BYTES_MAX: u64 = 1 << 30;
-/// Ids sent with one question.
-const IDS_MAX: usize = 20_000;
+/// Above this many traces, asking the index on trace ids costs more than it spares.
+const INDEXED_MAX: usize = 500;
 /// Nanoseconds of a minute.
 const MINUTE_NS: i64 = 60 * SECOND_NS;
 
@@ -45,8 +47,15 @@ pub enum Which<'a> {
         /// How many there are.
         of: u64,
     },
-    /// Those with these span ids.
-    Ids(&'a [String]),
+    /// Those of these batches; one of several parts that keep traces whole.
+    Batches {
+        /// Ids of the batches.
+        ids: &'a [u128],
+        /// The part's number.
+        part: u64,
+        /// How many there are.
+        of: u64,
+    },
     /// Those of these traces with these span ids.
     TraceIds(&'a [String], &'a [String]),
 }
@@ -85,11 +94,9 @@ impl Rolling {
         self.all(self.ask(include_str!("touched.sql")).param("parts", parts)).await
     }
 
-    /// The minutes that refer to a span of the parts, as (tenant, minute).
-    pub async fn wanting(&self, parts: &[String]) -> Result<Vec<(String, i64)>, LookupError> {
-        let rows: Vec<rows::TenantMinute> =
-            self.all(self.ask(include_str!("wanting.sql")).param("parts", parts)).await?;
-        Ok(rows.into_iter().map(|row| (row.tenant, row.minute)).collect())
+    /// The minutes that refer to a span of the parts, each with the traces (low halves) of what came.
+    pub async fn wanting(&self, parts: &[String]) -> Result<Vec<WantingRow>, LookupError> {
+        self.all(self.ask(include_str!("wanting.sql")).param("parts", parts)).await
     }
 
     /// How many spans each minute of [first, last] has, as (minute, spans).
@@ -135,40 +142,50 @@ impl Rolling {
         which: Which<'_>,
         mut each: impl FnMut(&SpanRow<'_>),
     ) -> Result<(), LookupError> {
-        let mut bounds = vec![which];
-        if let Which::Ids(ids) = which {
-            bounds = ids.chunks(IDS_MAX).map(Which::Ids).collect();
-        }
-        for which in bounds {
-            let condition = match which {
-                Which::All => "",
-                Which::Part { .. } => "AND cityHash64(substring(TraceId, 17)) % {of:UInt64} = {part:UInt64}",
-                Which::Ids(_) => "AND SpanId IN {ids:Array(String)}",
-                Which::TraceIds(..) => "AND TraceId IN {traces:Array(String)} AND SpanId IN {ids:Array(String)}",
-            };
-            let sql = include_str!("spans.sql").replace("--[which]", condition);
-            let query = self
-                .of(&sql, tenant)
-                .param("from", from_ns)
-                .param("to", to_ns)
-                .param("shared", model::mark::SHARED)
-                .param("limit", u64::MAX);
-            let query = match which {
-                Which::All => query,
-                Which::Part { part, of } => query.param("part", part).param("of", of),
-                Which::Ids(ids) => query.param("ids", ids),
-                Which::TraceIds(traces, ids) => query.param("traces", traces).param("ids", ids),
-            };
-            let mut rows = query.fetch::<SpanRow<'_>>().map_err(|error| trouble(&error))?;
-            let read = async {
-                while let Some(row) = rows.next().await? {
-                    each(&row);
-                }
-                Ok(())
-            };
-            bounded(read).await?;
-        }
-        Ok(())
+        let condition = match which {
+            Which::All => "",
+            Which::Part { .. } => "AND cityHash64(substring(TraceId, 17)) % {of:UInt64} = {part:UInt64}",
+            Which::Batches { of: 1, .. } => "AND BatchId IN {batches:Array(UInt128)}",
+            Which::Batches { .. } => {
+                "AND BatchId IN {batches:Array(UInt128)} AND cityHash64(substring(TraceId, 17)) % {of:UInt64} = {part:UInt64}"
+            }
+            Which::TraceIds(..) => "AND TraceId IN {traces:Array(String)} AND SpanId IN {ids:Array(String)}",
+        };
+        let sql = include_str!("spans.sql").replace("--[which]", condition);
+        let query = self
+            .of(&sql, tenant)
+            .param("from", from_ns)
+            .param("to", to_ns)
+            .param("shared", model::mark::SHARED)
+            .param("limit", u64::MAX);
+        let query = match which {
+            Which::All => query,
+            Which::Part { part, of } => query.param("part", part).param("of", of),
+            Which::Batches { ids, part, of } => {
+                let ids: Vec<String> = ids.iter().map(u128::to_string).collect();
+                let query = query.param("batches", format!("[{}]", ids.join(",")));
+                if of == 1 { query } else { query.param("part", part).param("of", of) }
+            }
+            Which::TraceIds(traces, ids) => {
+                let query = query.param("traces", traces).param("ids", ids);
+                if traces.len() > INDEXED_MAX { query.with_setting("use_skip_indexes", "0") } else { query }
+            }
+        };
+        let mut rows = query.fetch::<SpanRow<'_>>().map_err(|error| trouble(&error))?;
+        bounded(async {
+            while let Some(row) = rows.next().await? {
+                each(&row);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The batches that brought the spans that start in [`from_ns`, `to_ns`), and how many each.
+    pub async fn batches(&self, tenant: &str, (from_ns, to_ns): (i64, i64)) -> Result<Vec<(u128, u64)>, LookupError> {
+        let query = self.of(include_str!("batches.sql"), tenant).param("from", from_ns).param("to", to_ns);
+        let rows: Vec<rows::BatchCount> = self.all(query).await?;
+        Ok(rows.into_iter().map(|row| (row.batch, row.spans)).collect())
     }
 
     /// Where in time traces lie, as (trace id, first, end) in nanoseconds, by the trace index.

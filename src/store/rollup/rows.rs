@@ -38,6 +38,17 @@ pub struct TouchedRow {
     pub spans: u64,
 }
 
+/// A minute that refers to spans of parts.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub struct WantingRow {
+    /// Tenant.
+    pub tenant: String,
+    /// Minutes since the epoch.
+    pub minute: i64,
+    /// Low halves of the spans' trace ids.
+    pub lows: Vec<u64>,
+}
+
 /// What is known of a rolled minute.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
 pub struct MinuteState {
@@ -195,6 +206,12 @@ pub(super) struct TenantMinute {
 #[derive(Row, Deserialize)]
 pub(super) struct Count {
     pub(super) minute: i64,
+    pub(super) spans: u64,
+}
+
+#[derive(Row, Deserialize)]
+pub(super) struct BatchCount {
+    pub(super) batch: u128,
     pub(super) spans: u64,
 }
 

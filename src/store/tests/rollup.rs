@@ -166,19 +166,25 @@ async fn parts_tell_what_they_touch() {
     let touched = rolling.touched(&names).await.unwrap();
     let touched: Vec<_> = touched.iter().map(|row| (row.tenant.as_str(), row.minute, row.spans)).collect();
     assert_eq!(touched, [("a", 100, 1), ("a", 101, 1), ("b", 100, 1)]);
-    assert_eq!(rolling.wanting(&names).await.unwrap(), [("a".to_owned(), 200)]);
+    let wanting = rolling.wanting(&names).await.unwrap();
+    assert_eq!(wanting.iter().map(|row| (row.tenant.as_str(), row.minute)).collect::<Vec<_>>(), [("a", 200)]);
+    assert_eq!(wanting[0].lows.len(), 1);
     assert!(rolling.wanting(&names[1..]).await.unwrap().is_empty(), "another tenant's span is no answer");
     assert_eq!(rolling.counts("a", 100, 101).await.unwrap(), [(100, 1), (101, 1)]);
 
     let window = (6_000_000_000_000, 6_120_000_000_000);
     let ids = ["0000000000000011".to_owned()];
+    let batches = rolling.batches("a", window).await.unwrap();
+    assert_eq!(batches, [(0, 2)], "the hand-written rows have no batch of their own");
     let traces = [trace.to_owned()];
     let mut read = Vec::new();
     for which in [
         Which::All,
         Which::Part { part: 0, of: 2 },
         Which::Part { part: 1, of: 2 },
-        Which::Ids(&ids),
+        Which::Batches { ids: &[0], part: 0, of: 1 },
+        Which::Batches { ids: &[0, u128::MAX], part: 0, of: 2 },
+        Which::Batches { ids: &[u128::MAX], part: 0, of: 1 },
         Which::TraceIds(&traces, &ids),
     ] {
         let mut found = Vec::new();
@@ -198,7 +204,9 @@ async fn parts_tell_what_they_touch() {
     }
     assert_eq!(read[0], [6_000, 6_061]);
     assert_eq!([read[1].clone(), read[2].clone()].concat(), [6_000, 6_061], "one of the parts has the trace whole");
-    assert_eq!((&read[3], &read[4]), (&vec![6_000], &vec![6_000]));
+    let of_batches = (&read[3], read[4].len() % 2, &read[5]);
+    assert_eq!(of_batches, (&read[0], 0, &vec![]), "batches are read whole, a part has the trace whole or not at all");
+    assert_eq!(read[6], [6_000]);
 
     execute(&client, "SYSTEM START MERGES otel_traces").await;
     execute(&client, "OPTIMIZE TABLE otel_traces FINAL").await;
