@@ -1,0 +1,230 @@
+//! Merges templates that differ only where they name things. A function of the set of templates:
+//! the order in which they came is nowhere seen, and more templates never part what fewer joined.
+//!
+//! Three rules, all of the form "this evidence joins these": where a sentence has a place for a name
+//! and several stand in it ([`arguments`]); where many words stand in one place ([`fans`]); and a
+//! template that one of the joined already covers ([`covered`]).
+
+use std::collections::{HashMap, HashSet};
+
+use super::shape::{Shape, Symbol, Words};
+use super::words::Role;
+
+/// Different words in one place, anywhere but first, that show that it is a value.
+const FAN: usize = 8;
+/// The same for the first token: it says most about what happened.
+const FAN_FIRST: usize = 16;
+/// Words that the rest of a template must have for its places to be compared.
+const WORDS_MIN: usize = 2;
+/// Rounds of covering; in practice the second finds nothing.
+const ROUNDS_MAX: usize = 16;
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+type Set<K> = HashSet<K, foldhash::fast::FixedState>;
+
+/// Which group each shape belongs to: the number of one of its members.
+pub(super) fn merge(shapes: &[Shape], words: &Words) -> Vec<u32> {
+    let mut groups = Groups::new(shapes.len());
+    arguments(shapes, words, &mut groups);
+    fans(shapes, words, &mut groups);
+    for _ in 0..ROUNDS_MAX {
+        if !covered(shapes, &mut groups) {
+            break;
+        }
+    }
+    (0..shapes.len() as u32).map(|shape| groups.of(shape)).collect()
+}
+
+/// The template of a group: what its members share.
+pub(super) fn common<'s>(mut members: impl Iterator<Item = &'s Shape>) -> Vec<Symbol> {
+    let mut common = members.next().map(|shape| shape.symbols.to_vec()).unwrap_or_default();
+    for member in members {
+        for (mine, its) in common.iter_mut().zip(&member.symbols) {
+            if *mine != *its {
+                *mine = mine.hole();
+            }
+        }
+    }
+    common
+}
+
+// Names in the places that a sentence has for them.
+fn arguments(shapes: &[Shape], words: &Words, groups: &mut Groups) {
+    let mut alike: Map<u64, Vec<u32>> = Map::default();
+    for (number, shape) in shapes.iter().enumerate() {
+        let places: Vec<usize> = (0..shape.symbols.len()).filter(|at| needed(shape, *at, words).is_some()).collect();
+        let others = shape.symbols.iter().enumerate().filter(|(at, symbol)| !places.contains(at) && is_word(**symbol, words));
+        if !places.is_empty() && others.count() >= WORDS_MIN {
+            let skeleton = hash_without(shape, &places);
+            alike.entry(skeleton).or_default().push(number as u32);
+        }
+    }
+    for members in alike.values().filter(|members| members.len() > 1) {
+        let first = &shapes[members[0] as usize];
+        let mut open = Vec::new();
+        for at in 0..first.symbols.len() {
+            let mut values = Set::default();
+            let mut enough = usize::MAX;
+            for member in members {
+                let member = &shapes[*member as usize];
+                if let Some(needed) = needed(member, at, words) {
+                    enough = enough.min(needed);
+                    values.insert(member.symbols[at]);
+                }
+            }
+            // A hole is a value that others were masked to: it stands for more than one.
+            let holes = usize::from(values.iter().any(|value| value.is_hole()));
+            if values.len() > 1 && values.len() + holes >= enough {
+                open.push(at);
+            }
+        }
+        let mut firsts: Map<u64, u32> = Map::default();
+        for member in members {
+            let first = *firsts.entry(hash_without(&shapes[*member as usize], &open)).or_insert(*member);
+            groups.join(first, *member);
+        }
+    }
+}
+
+// How many different names at this place make it a value; none when it is no place for a name.
+fn needed(shape: &Shape, at: usize, words: &Words) -> Option<usize> {
+    let symbols = &shape.symbols;
+    let role = |at: usize| {
+        let symbol = *symbols.get(at)?;
+        Some(if symbol.is_hole() { Role::Dotted } else { words.role(symbol) })
+    };
+    let own = role(at)?;
+    if !matches!(own, Role::Name | Role::Dotted) || at == 0 {
+        return None;
+    }
+    let sign = |at: usize| Some(words.word(*symbols.get(at)?));
+    // A colon or quote may stand between a noun and its name.
+    let mut before = at - 1;
+    while before > 0 && matches!(sign(before), Some(":" | "\"" | "'" | "=")) {
+        before -= 1;
+    }
+    let labelled = before < at - 1;
+    let introduced = before > 0 && (role(before - 1) == Some(Role::Preposition) || matches!(sign(before - 1), Some("invalid" | "unknown" | "illegal")));
+    let followed = match role(at + 1) {
+        None | Some(Role::Sign | Role::Preposition) => true,
+        Some(_) => false,
+    };
+    if own == Role::Dotted && !symbols[at].is_hole() && (labelled || matches!(role(before), Some(Role::Noun | Role::Preposition))) {
+        return Some(2);
+    }
+    match role(before)? {
+        Role::Noun if introduced => Some(2),
+        Role::Noun if followed => Some(3),
+        Role::Preposition if role(at + 1) == Some(Role::Preposition) => Some(3),
+        Role::Preposition => Some(4),
+        // The argument of a call.
+        Role::Sign if sign(at - 1) == Some("(") && !symbols[at - 1].is_spaced() && matches!(sign(at + 1), Some(")" | ",")) => Some(3),
+        _ if labelled && symbols[at].is_hole() => Some(4),
+        _ => None,
+    }
+}
+
+// Many words in one place.
+fn fans(shapes: &[Shape], words: &Words, groups: &mut Groups) {
+    let mut places: Vec<(u64, u32, u32)> = Vec::new();
+    for (number, shape) in shapes.iter().enumerate() {
+        let word_count = shape.symbols.iter().filter(|symbol| is_word(**symbol, words)).count();
+        let hash = hash(shape);
+        for (at, symbol) in shape.symbols.iter().enumerate() {
+            let word = is_word(*symbol, words);
+            if (word || symbol.is_hole()) && word_count >= WORDS_MIN + usize::from(word) {
+                places.push((without(hash, at, *symbol), at as u32, number as u32));
+            }
+        }
+    }
+    places.sort_unstable();
+    for fan in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        if fan.len() >= if fan[0].1 == 0 { FAN_FIRST } else { FAN } {
+            for (_, _, number) in fan {
+                groups.join(fan[0].2, *number);
+            }
+        }
+    }
+}
+
+// Joins each group with the shapes that its template covers. Whether there were any.
+fn covered(shapes: &[Shape], groups: &mut Groups) -> bool {
+    let mut members: Map<u32, Vec<u32>> = Map::default();
+    for shape in 0..shapes.len() as u32 {
+        members.entry(groups.of(shape)).or_default().push(shape);
+    }
+    // Templates with holes in the same places are looked up together.
+    let mut masks: Map<(usize, Vec<usize>), Map<u64, u32>> = Map::default();
+    for (group, members) in members.iter().filter(|(_, members)| members.len() > 1) {
+        let common = common(members.iter().map(|member| &shapes[*member as usize]));
+        let holes: Vec<usize> = (0..common.len()).filter(|at| common[*at].is_hole()).collect();
+        let hash = hash_without(&shapes[members[0] as usize], &holes);
+        masks.entry((common.len(), holes)).or_default().insert(hash, *group);
+    }
+    let mut joins = Vec::new();
+    for ((length, holes), templates) in &masks {
+        for (number, shape) in shapes.iter().enumerate().filter(|(_, shape)| shape.symbols.len() == *length) {
+            if let Some(group) = templates.get(&hash_without(shape, holes)) {
+                joins.push((*group, number as u32));
+            }
+        }
+    }
+    joins.into_iter().fold(false, |joined, (group, shape)| groups.join(group, shape) || joined)
+}
+
+fn is_word(symbol: Symbol, words: &Words) -> bool {
+    !symbol.is_hole() && words.role(symbol) != Role::Sign
+}
+
+// The hash of a shape is a sum over its places, so that a place is taken out without reading the rest.
+fn hash(shape: &Shape) -> u64 {
+    let start = mix(shape.kin, shape.symbols.len() as u64);
+    shape.symbols.iter().enumerate().fold(start, |sum, (at, symbol)| sum.wrapping_add(place(at, *symbol)))
+}
+
+fn without(hash: u64, at: usize, symbol: Symbol) -> u64 {
+    hash.wrapping_sub(place(at, symbol)).wrapping_add(place(at, symbol.hole()))
+}
+
+fn hash_without(shape: &Shape, places: &[usize]) -> u64 {
+    places.iter().fold(hash(shape), |hash, at| without(hash, *at, shape.symbols[*at]))
+}
+
+fn place(at: usize, symbol: Symbol) -> u64 {
+    mix(at as u64, symbol.word() as u64 * 2 + u64::from(symbol.is_spaced()))
+}
+
+// Spreads two numbers over 64 bits (the finalizer of SplitMix64).
+fn mix(a: u64, b: u64) -> u64 {
+    let mut z = a.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(b).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Disjoint sets of shapes.
+struct Groups {
+    parents: Vec<u32>,
+}
+
+impl Groups {
+    fn new(shapes: usize) -> Groups {
+        Groups { parents: (0..shapes as u32).collect() }
+    }
+
+    fn of(&mut self, shape: u32) -> u32 {
+        let mut at = shape;
+        while self.parents[at as usize] != at {
+            self.parents[at as usize] = self.parents[self.parents[at as usize] as usize];
+            at = self.parents[at as usize];
+        }
+        at
+    }
+
+    // Whether they were apart.
+    fn join(&mut self, a: u32, b: u32) -> bool {
+        let (a, b) = (self.of(a), self.of(b));
+        self.parents[a.max(b) as usize] = a.min(b);
+        a != b
+    }
+}
