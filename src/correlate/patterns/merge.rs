@@ -14,6 +14,8 @@ use super::words::Role;
 const FAN: usize = 8;
 /// The same for the first token: it says most about what happened.
 const FAN_FIRST: usize = 16;
+/// The same for names, where the place in the source says that one statement wrote them.
+const FAN_STATEMENT: usize = 2;
 /// Words that the rest of a template must have for its places to be compared.
 const WORDS_MIN: usize = 2;
 /// Rounds of covering; in practice the second finds nothing.
@@ -28,7 +30,7 @@ pub(super) fn merge(shapes: &[Shape], words: &Words) -> Vec<u32> {
     arguments(shapes, words, &mut groups);
     fans(shapes, words, &mut groups);
     for _ in 0..ROUNDS_MAX {
-        if !covered(shapes, &mut groups) {
+        if !covered(shapes, words, &mut groups) {
             break;
         }
     }
@@ -53,7 +55,8 @@ fn arguments(shapes: &[Shape], words: &Words, groups: &mut Groups) {
     let mut alike: Map<u64, Vec<u32>> = Map::default();
     for (number, shape) in shapes.iter().enumerate() {
         let places: Vec<usize> = (0..shape.symbols.len()).filter(|at| needed(shape, *at, words).is_some()).collect();
-        let others = shape.symbols.iter().enumerate().filter(|(at, symbol)| !places.contains(at) && is_word(**symbol, words));
+        let others =
+            shape.symbols.iter().enumerate().filter(|(at, symbol)| !places.contains(at) && is_word(**symbol, words));
         if !places.is_empty() && others.count() >= WORDS_MIN {
             let skeleton = hash_without(shape, &places);
             alike.entry(skeleton).or_default().push(number as u32);
@@ -88,67 +91,73 @@ fn arguments(shapes: &[Shape], words: &Words, groups: &mut Groups) {
 
 // How many different names at this place make it a value; none when it is no place for a name.
 fn needed(shape: &Shape, at: usize, words: &Words) -> Option<usize> {
-    let symbols = &shape.symbols;
+    let sign = |at: usize| shape.symbols.get(at).map(|symbol| words.word(*symbol));
+    // A hole stands for names of any kind.
     let role = |at: usize| {
-        let symbol = *symbols.get(at)?;
+        let symbol = *shape.symbols.get(at)?;
         Some(if symbol.is_hole() { Role::Dotted } else { words.role(symbol) })
     };
-    let own = role(at)?;
-    if !matches!(own, Role::Name | Role::Dotted) || at == 0 {
-        return None;
-    }
-    let sign = |at: usize| Some(words.word(*symbols.get(at)?));
-    // A colon or quote may stand between a noun and its name.
-    let mut before = at - 1;
-    while before > 0 && matches!(sign(before), Some(":" | "\"" | "'" | "=")) {
-        before -= 1;
-    }
-    let labelled = before < at - 1;
-    let introduced = before > 0 && (role(before - 1) == Some(Role::Preposition) || matches!(sign(before - 1), Some("invalid" | "unknown" | "illegal")));
-    let followed = match role(at + 1) {
-        None | Some(Role::Sign | Role::Preposition) => true,
-        Some(_) => false,
-    };
-    if own == Role::Dotted && !symbols[at].is_hole() && (labelled || matches!(role(before), Some(Role::Noun | Role::Preposition))) {
-        return Some(2);
-    }
+    let own = role(at).filter(|role| role.is_name())?;
+    let is_hole = shape.symbols[at].is_hole();
+    let dotted = own == Role::Dotted && !is_hole;
+    // A colon may stand between a noun and its name.
+    let labelled = at > 1 && sign(at - 1) == Some(":");
+    let before = at.checked_sub(if labelled { 2 } else { 1 })?;
+    let introduced = before > 0
+        && (role(before - 1) == Some(Role::Preposition) || matches!(sign(before - 1), Some("invalid" | "illegal")));
+    let next = role(at + 1);
+    let closed = matches!(next, None | Some(Role::Sign | Role::Preposition));
     match role(before)? {
         Role::Noun if introduced => Some(2),
-        Role::Noun if followed => Some(3),
-        Role::Preposition if role(at + 1) == Some(Role::Preposition) => Some(3),
+        Role::Noun | Role::Preposition if dotted => Some(2),
+        _ if labelled && dotted => Some(2),
+        _ if labelled && (is_hole || sign(at + 1) == Some("=")) => Some(4),
+        Role::Noun if closed => Some(3),
+        Role::Preposition if next == Some(Role::Preposition) => Some(3),
         Role::Preposition => Some(4),
         // The argument of a call.
-        Role::Sign if sign(at - 1) == Some("(") && !symbols[at - 1].is_spaced() && matches!(sign(at + 1), Some(")" | ",")) => Some(3),
-        _ if labelled && symbols[at].is_hole() => Some(4),
+        Role::Sign if sign(at - 1) == Some("(") && !shape.symbols[at - 1].is_spaced() => {
+            matches!(sign(at + 1), Some(")" | ",")).then_some(3)
+        }
         _ => None,
     }
 }
 
-// Many words in one place.
+// Many words in one place; or several names in one place of a log statement.
 fn fans(shapes: &[Shape], words: &Words, groups: &mut Groups) {
-    let mut places: Vec<(u64, u32, u32)> = Vec::new();
+    let mut fans: Vec<(u64, u32, u32)> = Vec::new();
+    let mut statements: Vec<(u64, u32, u32)> = Vec::new();
     for (number, shape) in shapes.iter().enumerate() {
         let word_count = shape.symbols.iter().filter(|symbol| is_word(**symbol, words)).count();
+        let located = shape.located || shape.symbols.iter().any(|symbol| words.role(*symbol) == Role::Place);
         let hash = hash(shape);
         for (at, symbol) in shape.symbols.iter().enumerate() {
+            let role = words.role(*symbol);
             let word = is_word(*symbol, words);
-            if (word || symbol.is_hole()) && word_count >= WORDS_MIN + usize::from(word) {
-                places.push((without(hash, at, *symbol), at as u32, number as u32));
+            if !(word || symbol.is_hole()) || role.stays() || word_count < WORDS_MIN + usize::from(word) {
+                continue;
+            }
+            let one = (without(hash, at, *symbol), at as u32, number as u32);
+            fans.push(one);
+            if located && (role.is_name() || symbol.is_hole()) {
+                statements.push(one);
             }
         }
     }
-    places.sort_unstable();
-    for fan in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-        if fan.len() >= if fan[0].1 == 0 { FAN_FIRST } else { FAN } {
-            for (_, _, number) in fan {
-                groups.join(fan[0].2, *number);
+    let mut join = |mut places: Vec<(u64, u32, u32)>, enough: fn(u32) -> usize| {
+        places.sort_unstable();
+        for same in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter(|same| same.len() >= enough(same[0].1)) {
+            for (_, _, number) in same {
+                groups.join(same[0].2, *number);
             }
         }
-    }
+    };
+    join(fans, |at| if at == 0 { FAN_FIRST } else { FAN });
+    join(statements, |_| FAN_STATEMENT);
 }
 
 // Joins each group with the shapes that its template covers. Whether there were any.
-fn covered(shapes: &[Shape], groups: &mut Groups) -> bool {
+fn covered(shapes: &[Shape], words: &Words, groups: &mut Groups) -> bool {
     let mut members: Map<u32, Vec<u32>> = Map::default();
     for shape in 0..shapes.len() as u32 {
         members.entry(groups.of(shape)).or_default().push(shape);
@@ -164,6 +173,9 @@ fn covered(shapes: &[Shape], groups: &mut Groups) -> bool {
     let mut joins = Vec::new();
     for ((length, holes), templates) in &masks {
         for (number, shape) in shapes.iter().enumerate().filter(|(_, shape)| shape.symbols.len() == *length) {
+            if holes.iter().any(|at| words.role(shape.symbols[*at]).stays()) {
+                continue;
+            }
             if let Some(group) = templates.get(&hash_without(shape, holes)) {
                 joins.push((*group, number as u32));
             }

@@ -121,7 +121,7 @@ impl Miner {
         let kin = kin(seen);
         let id = Shape::id(kin, &symbols, &self.words);
         let shape = *self.shape_of.entry(id).or_insert_with(|| {
-            self.shapes.push(Shape { kin, symbols });
+            self.shapes.push(Shape { kin, located: seen.place != 0, symbols });
             self.shapes.len() as u32 - 1
         });
         self.keys.insert((seen.key, seen.place), shape);

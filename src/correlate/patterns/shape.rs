@@ -40,6 +40,8 @@ impl Symbol {
 pub(super) struct Shape {
     /// Hash of what never merges: severity, event name, place.
     pub(super) kin: u64,
+    /// Whether its log's attributes name a place in the source.
+    pub(super) located: bool,
     pub(super) symbols: Box<[Symbol]>,
 }
 

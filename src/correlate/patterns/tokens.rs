@@ -6,6 +6,9 @@ use super::words::{HOLE_CHAR, is_address, is_date_word, is_unit, is_value, is_zo
 /// Tokens that make a template; what follows is dropped.
 pub(super) const TOKENS_MAX: usize = 128;
 
+// Dots that lead to a value, or on: one sign however many they are.
+const LEADER: &str = "...";
+
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -34,10 +37,7 @@ pub(super) fn tokens(masked: &str) -> Vec<Token<'_>> {
 }
 
 fn is_sign(char: char) -> bool {
-    matches!(
-        char,
-        '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '=' | '"' | '\'' | '|' | '<' | '>' | '!' | '?' | '`'
-    )
+    matches!(char, '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '=' | '"' | '\'' | '|' | '<' | '>' | '!' | '?' | '`')
 }
 
 fn ends_word(next: Option<char>) -> bool {
@@ -61,7 +61,7 @@ fn cut(text: &str, values: bool) -> Vec<Token<'_>> {
         let length = match word_length(rest) {
             0 => {
                 let length = sign_length(rest, first);
-                let text = if length > 1 { &rest[..2] } else { &rest[..length] };
+                let text = if first == '.' && length > 1 { LEADER } else { &rest[..length] };
                 tokens.push(Token { kind: Kind::Sign, text, spaced });
                 length
             }
@@ -77,7 +77,6 @@ fn cut(text: &str, values: bool) -> Vec<Token<'_>> {
     tokens
 }
 
-// Leaders, as in "enabled.....1", are one sign however long they are.
 fn sign_length(rest: &str, first: char) -> usize {
     if first == '.' {
         return rest.bytes().take_while(|byte| *byte == b'.').count();
@@ -148,9 +147,7 @@ fn melt(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
         let behind_hole = out.last().is_some_and(|last| last.kind == Kind::Hole);
         match token.kind {
             Kind::Word if token.text.chars().eq([HOLE_CHAR]) => {}
-            Kind::Word
-                if behind_hole && (is_unit(token.text) || is_zone(token.text) || is_date_word(token.text)) =>
-            {
+            Kind::Word if behind_hole && (is_unit(token.text) || is_zone(token.text) || is_date_word(token.text)) => {
                 continue;
             }
             Kind::Sign if token.text == ")" && !token.spaced && opens_alone(&out) => {
@@ -181,6 +178,7 @@ fn melt(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
         }
         out.push(Token { kind: Kind::Hole, text: "", spaced });
     }
+    let mut out = join_repeated(join_lists(out));
     out.truncate(TOKENS_MAX);
     out
 }
@@ -188,4 +186,63 @@ fn melt(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
 // "connection from 1.2.3.4 () at": the value was empty. Brackets of a call stand at its name.
 fn opens_alone(out: &[Token<'_>]) -> bool {
     out.last().is_some_and(|last| last.text == "(" && last.spaced)
+}
+
+// "[a, b]" is a collection of values; so is "=[a]", whatever it holds.
+fn join_lists(tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
+    let mut out: Vec<Token<'_>> = Vec::with_capacity(tokens.len());
+    let mut at = 0;
+    while at < tokens.len() {
+        out.push(tokens[at]);
+        at += 1;
+        if tokens[at - 1].text == "["
+            && let Some(length) = list_length(&tokens[at..])
+            && (length > 1 || (at > 1 && tokens[at - 2].text == "="))
+        {
+            out.push(Token { kind: Kind::Hole, text: "", spaced: false });
+            at += length;
+        }
+    }
+    out
+}
+
+// Tokens up to the closing bracket, if there are only values and commas.
+fn list_length(tokens: &[Token<'_>]) -> Option<usize> {
+    let length = tokens.iter().position(|token| token.text == "]")?;
+    let is_list = tokens[..length].iter().enumerate().all(|(at, token)| (token.text == ",") == (at % 2 == 1));
+    (is_list && tokens[..length].iter().all(|token| token.kind != Kind::Sign || token.text == ",")).then_some(length)
+}
+
+// The longest item, in tokens, whose repetition is seen.
+const ITEM_TOKENS_MAX: usize = 32;
+
+// "Ticket(id=1), Ticket(id=2)" and "(1) at 2 (3) at 4" are one item each, however often it is repeated.
+fn join_repeated(tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
+    let mut out: Vec<Token<'_>> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        out.push(token);
+        while let Some(length) = repeated(&out) {
+            out.truncate(out.len() - length);
+        }
+    }
+    out
+}
+
+// How many of the last tokens say again what stands before them.
+fn repeated(out: &[Token<'_>]) -> Option<usize> {
+    let same = |a: &[Token<'_>], b: &[Token<'_>]| {
+        a.iter()
+            .zip(b)
+            .enumerate()
+            .all(|(at, (a, b))| (a.kind, a.text) == (b.kind, b.text) && (a.spaced == b.spaced || at == 0))
+            && b.iter().any(|token| token.kind == Kind::Hole)
+    };
+    (1..=ITEM_TOKENS_MAX.min(out.len() / 2)).find_map(|length| {
+        let (before, item) = out.split_at(out.len() - length);
+        let listed = before.last().is_some_and(|last| last.text == ",");
+        let before = if listed { &before[..before.len() - 1] } else { before };
+        let start = before.len().checked_sub(length)?;
+        let named = listed || item.iter().any(|token| token.kind == Kind::Word);
+        (named && same(&before[start..], item)).then_some(length + usize::from(listed))
+    })
 }

@@ -11,7 +11,11 @@ pub(super) const HOLE_CHAR: char = HOLE as char;
 pub(super) enum Role {
     /// Brackets, commas and the like.
     Sign,
-    /// A word that never is an argument: states in capitals, participles, places in the source.
+    /// A place in the source, Class#12 or main.go:12: the only words in which masking leaves digits.
+    Place,
+    /// The name of an error.
+    Error,
+    /// A word that is no name: states in capitals, participles, verbs.
     Fixed,
     /// A preposition: an argument follows.
     Preposition,
@@ -23,10 +27,28 @@ pub(super) enum Role {
     Dotted,
 }
 
+impl Role {
+    /// Whether it stays in its pattern whatever else stands there.
+    pub(super) fn stays(self) -> bool {
+        matches!(self, Role::Place | Role::Error)
+    }
+
+    /// Whether it may be a name.
+    pub(super) fn is_name(self) -> bool {
+        matches!(self, Role::Name | Role::Dotted)
+    }
+}
+
 /// The role of what [`super::tokens`] left as a word.
 pub(super) fn role(word: &str) -> Role {
     if !word.bytes().any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80) {
         return Role::Sign;
+    }
+    if word.bytes().any(|byte| byte.is_ascii_digit()) {
+        return Role::Place;
+    }
+    if ["Exception", "Error"].iter().any(|end| word.ends_with(end) && word.len() > end.len()) {
+        return Role::Error;
     }
     if PREPOSITIONS.contains(&word) {
         return Role::Preposition;
@@ -79,8 +101,12 @@ pub(super) fn is_host(word: &str) -> bool {
     if before.is_empty() || before.starts_with('.') || !word.bytes().all(small) {
         return false;
     }
-    let second = before.rsplit('.').next().unwrap_or_default();
-    TOP_DOMAINS.contains(&last) || (last.len() == 2 && SECOND_DOMAINS.contains(&second))
+    let mut labels = before.rsplit('.');
+    let (second, third) = (labels.next().unwrap_or_default(), labels.next());
+    // "java.net" is a package.
+    (TOP_DOMAINS.contains(&last) && !before.starts_with("java"))
+        || (third.is_some() && PRIVATE_DOMAINS.contains(&last))
+        || (last.len() == 2 && SECOND_DOMAINS.contains(&second))
 }
 
 /// Whether parts between colons make one address: of a network card, IPv6, `host:port`.
@@ -126,10 +152,50 @@ const PREPOSITIONS: [&str; 19] = [
 ];
 
 const NOUNS: [&str; 44] = [
-    "user", "username", "account", "host", "hostname", "node", "client", "server", "file", "directory", "folder",
-    "path", "device", "interface", "process", "program", "command", "service", "class", "method", "function",
-    "module", "package", "container", "pod", "image", "volume", "job", "task", "queue", "topic", "channel", "table",
-    "database", "schema", "index", "bucket", "session", "domain", "group", "driver", "protocol", "action", "block",
+    "user",
+    "username",
+    "account",
+    "host",
+    "hostname",
+    "node",
+    "client",
+    "server",
+    "file",
+    "directory",
+    "folder",
+    "path",
+    "device",
+    "interface",
+    "process",
+    "program",
+    "command",
+    "service",
+    "class",
+    "method",
+    "function",
+    "module",
+    "package",
+    "container",
+    "pod",
+    "image",
+    "volume",
+    "job",
+    "task",
+    "queue",
+    "topic",
+    "channel",
+    "table",
+    "database",
+    "schema",
+    "index",
+    "bucket",
+    "session",
+    "domain",
+    "group",
+    "driver",
+    "protocol",
+    "action",
+    "block",
 ];
 
 // Words that stand where a name could, and are none.
@@ -139,16 +205,51 @@ const NEVER_NAMES: [&str; 40] = [
     "invalid", "illegal", "up", "down", "out", "off", "ok", "dead", "alive",
 ];
 
-const TOP_DOMAINS: [&str; 14] = [
-    "com", "net", "org", "edu", "gov", "mil", "info", "biz", "io", "local", "internal", "lan", "arpa", "localdomain",
-];
+const TOP_DOMAINS: [&str; 6] = ["com", "net", "org", "edu", "gov", "mil"];
+
+const PRIVATE_DOMAINS: [&str; 8] = ["local", "internal", "lan", "arpa", "localdomain", "io", "info", "biz"];
 
 const SECOND_DOMAINS: [&str; 9] = ["co", "com", "net", "org", "edu", "ac", "gov", "ne", "or"];
 
 const UNITS: [&str; 38] = [
-    "B", "KB", "MB", "GB", "TB", "kB", "KiB", "MiB", "GiB", "TiB", "K", "M", "G", "byte", "bytes", "ns", "us", "µs",
-    "ms", "msec", "s", "sec", "secs", "second", "seconds", "millis", "milliseconds", "m", "min", "mins", "minute",
-    "minutes", "h", "hour", "hours", "day", "days", "%",
+    "B",
+    "KB",
+    "MB",
+    "GB",
+    "TB",
+    "kB",
+    "KiB",
+    "MiB",
+    "GiB",
+    "TiB",
+    "K",
+    "M",
+    "G",
+    "byte",
+    "bytes",
+    "ns",
+    "us",
+    "µs",
+    "ms",
+    "msec",
+    "s",
+    "sec",
+    "secs",
+    "second",
+    "seconds",
+    "millis",
+    "milliseconds",
+    "m",
+    "min",
+    "mins",
+    "minute",
+    "minutes",
+    "h",
+    "hour",
+    "hours",
+    "day",
+    "days",
+    "%",
 ];
 
 const DATE_WORDS: [&str; 19] = [
@@ -156,6 +257,5 @@ const DATE_WORDS: [&str; 19] = [
     "Oct", "Nov", "Dec",
 ];
 
-const ZONES: [&str; 16] = [
-    "UTC", "GMT", "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "CET", "CEST", "BST", "JST", "AM", "PM",
-];
+const ZONES: [&str; 16] =
+    ["UTC", "GMT", "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "CET", "CEST", "BST", "JST", "AM", "PM"];

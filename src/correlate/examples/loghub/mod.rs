@@ -15,7 +15,9 @@ pub(crate) struct Set {
 /// The sets below `$HYPOCENTER_DATA/loghub-2k`, by name; none, with a word on what to do, when unset.
 pub(crate) fn sets() -> Vec<Set> {
     let Some(data) = std::env::var_os("HYPOCENTER_DATA") else {
-        println!("HYPOCENTER_DATA is not set: it names the folder that holds loghub-2k/*.csv.gz. Nothing was measured.");
+        println!(
+            "HYPOCENTER_DATA is not set: it names the folder that holds loghub-2k/*.csv.gz. Nothing was measured."
+        );
         return Vec::new();
     };
     let folder = PathBuf::from(data).join("loghub-2k");
