@@ -10,12 +10,12 @@ use std::collections::{HashMap, HashSet};
 use super::shape::{Shape, Symbol, Words};
 use super::words::Role;
 
-/// Different words in one place, anywhere but first, that show that it is a value.
-const FAN: usize = 8;
-/// The same for the first token: it says most about what happened.
-const FAN_FIRST: usize = 16;
+/// Different words in one place that show that it is a value.
+const WORDS_IN_PLACE: usize = 16;
+/// The same for names, anywhere but first: the first token says most about what happened.
+const NAMES_IN_PLACE: usize = 8;
 /// The same for names, where the place in the source says that one statement wrote them.
-const FAN_STATEMENT: usize = 2;
+const NAMES_OF_STATEMENT: usize = 2;
 /// Words that the rest of a template must have for its places to be compared.
 const WORDS_MIN: usize = 2;
 /// Rounds of covering; in practice the second finds nothing.
@@ -123,10 +123,9 @@ fn needed(shape: &Shape, at: usize, words: &Words) -> Option<usize> {
     }
 }
 
-// Many words in one place; or several names in one place of a log statement.
+// Many words in one place.
 fn fans(shapes: &[Shape], words: &Words, groups: &mut Groups) {
-    let mut fans: Vec<(u64, u32, u32)> = Vec::new();
-    let mut statements: Vec<(u64, u32, u32)> = Vec::new();
+    let (mut all, mut names, mut statements) = (Vec::new(), Vec::new(), Vec::new());
     for (number, shape) in shapes.iter().enumerate() {
         let word_count = shape.symbols.iter().filter(|symbol| is_word(**symbol, words)).count();
         let located = shape.located || shape.symbols.iter().any(|symbol| words.role(*symbol) == Role::Place);
@@ -138,22 +137,21 @@ fn fans(shapes: &[Shape], words: &Words, groups: &mut Groups) {
                 continue;
             }
             let one = (without(hash, at, *symbol), at as u32, number as u32);
-            fans.push(one);
-            if located && (role.is_name() || symbol.is_hole()) {
-                statements.push(one);
+            all.push(one);
+            if role.is_name() || symbol.is_hole() {
+                names.extend((at > 0).then_some(one));
+                statements.extend(located.then_some(one));
             }
         }
     }
-    let mut join = |mut places: Vec<(u64, u32, u32)>, enough: fn(u32) -> usize| {
+    for (mut places, enough) in [(all, WORDS_IN_PLACE), (names, NAMES_IN_PLACE), (statements, NAMES_OF_STATEMENT)] {
         places.sort_unstable();
-        for same in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter(|same| same.len() >= enough(same[0].1)) {
+        for same in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter(|same| same.len() >= enough) {
             for (_, _, number) in same {
                 groups.join(same[0].2, *number);
             }
         }
-    };
-    join(fans, |at| if at == 0 { FAN_FIRST } else { FAN });
-    join(statements, |_| FAN_STATEMENT);
+    }
 }
 
 // Joins each group with the shapes that its template covers. Whether there were any.

@@ -17,6 +17,9 @@ mod shape;
 mod tokens;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use twox_hash::XxHash3_64;
@@ -30,8 +33,20 @@ pub const PATTERN_RULE: u64 = 1;
 /// The pattern of the keys beyond a miner's bound.
 pub const OVERFLOW: u64 = u64::MAX;
 
-/// Keys a miner keeps apart by default: a service with more has bodies that no rule understands.
-pub const KEYS_MAX: usize = 10_000;
+/// What a miner holds at most. A service that needs more has bodies that no rule understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Keys; about 40 bytes each.
+    pub keys: usize,
+    /// Templates before merging; about half a kilobyte each, 4 at worst.
+    pub templates: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { keys: 50_000, templates: 5_000 }
+    }
+}
 
 /// One log that has the key, and what of it the key does not say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,10 +85,13 @@ pub struct Pattern {
     pub keys: Vec<(u64, u64)>,
 }
 
+// Each merge gives a new id, and there are fewer merges than templates.
+const GIVEN_PER_TEMPLATE: usize = 4;
+
 /// The keys of one tenant's service, and their patterns.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Miner {
-    keys_max: usize,
+    bounds: Bounds,
     words: Words,
     shapes: Vec<Shape>,
     // By template hash.
@@ -87,25 +105,10 @@ pub struct Miner {
     overflowed: u64,
 }
 
-impl Default for Miner {
-    fn default() -> Miner {
-        Miner::new(KEYS_MAX)
-    }
-}
-
 impl Miner {
-    /// A miner that keeps at most so many keys.
-    pub fn new(keys_max: usize) -> Miner {
-        Miner {
-            keys_max,
-            words: Words::default(),
-            shapes: Vec::new(),
-            shape_of: HashMap::default(),
-            keys: HashMap::default(),
-            ids: Vec::new(),
-            given: HashMap::default(),
-            overflowed: 0,
-        }
+    /// A miner that holds at most so much.
+    pub fn new(bounds: Bounds) -> Miner {
+        Miner { bounds, ..Miner::default() }
     }
 
     /// Takes in a key. One that is known costs a lookup.
@@ -113,19 +116,31 @@ impl Miner {
         if self.keys.contains_key(&(seen.key, seen.place)) {
             return Added::Known;
         }
-        if self.keys.len() >= self.keys_max {
+        let shape = if self.keys.len() < self.bounds.keys { self.shape(seen) } else { None };
+        let Some(shape) = shape else {
             self.overflowed += 1;
             return Added::Overflow;
-        }
-        let symbols = self.words.read(&masked(seen.body));
-        let kin = kin(seen);
-        let id = Shape::id(kin, &symbols, &self.words);
-        let shape = *self.shape_of.entry(id).or_insert_with(|| {
-            self.shapes.push(Shape { kin, located: seen.place != 0, symbols });
-            self.shapes.len() as u32 - 1
-        });
+        };
         self.keys.insert((seen.key, seen.place), shape);
         Added::New
+    }
+
+    // The number of its template; none when there is no room for a new one.
+    fn shape(&mut self, seen: &Seen<'_>) -> Option<u32> {
+        let masked = masked(seen.body);
+        let kin = kin(seen);
+        if self.shapes.len() >= self.bounds.templates {
+            // Words of a template that is turned away are not kept.
+            let mut words = Words::default();
+            let symbols = words.read(&masked);
+            return self.shape_of.get(&Shape::id(kin, &symbols, &words)).copied();
+        }
+        let symbols = self.words.read(&masked);
+        let number = *self.shape_of.entry(Shape::id(kin, &symbols, &self.words)).or_insert(self.shapes.len() as u32);
+        if number as usize == self.shapes.len() {
+            self.shapes.push(Shape { kin, located: seen.place != 0, symbols });
+        }
+        Some(number)
     }
 
     /// Merges what was added since. Costs a pass over all keys; call it once per batch of new ones.
@@ -147,12 +162,12 @@ impl Miner {
         }
     }
 
-    /// The pattern of a key at a place, as last settled: [`OVERFLOW`] for a key there was no room for
-    /// (or that was never added), none for one that came since.
+    /// The pattern of a key at a place, as last settled; [`OVERFLOW`] for any other key once one was
+    /// turned away, none for one that is new.
     pub fn pattern(&self, key: u64, place: u64) -> Option<u64> {
         match self.keys.get(&(key, place)) {
             Some(shape) => self.ids.get(*shape as usize).copied(),
-            None => Some(OVERFLOW),
+            None => (self.overflowed > 0).then_some(OVERFLOW),
         }
     }
 
@@ -183,14 +198,15 @@ impl Miner {
     }
 
     /// Says that a key had this pattern, in an earlier life or in another process, so that
-    /// [`Miner::current`] knows the id. Whether the key is known here.
+    /// [`Miner::current`] knows the id. Whether the key is known here and there
+    /// was room for the id.
     pub fn recall(&mut self, id: u64, key: u64, place: u64) -> bool {
         let Some(shape) = self.keys.get(&(key, place)) else { return false };
-        // Bounded like the ids given here: a template has at most as many former selves as keys.
-        if self.given.len() < 2 * self.keys_max {
+        let room = self.given.len() < GIVEN_PER_TEMPLATE * self.bounds.templates;
+        if room {
             self.given.entry(id).or_insert(*shape);
         }
-        true
+        room
     }
 
     /// How often a key was turned away for want of room.

@@ -46,9 +46,17 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Its hash, for a template with these symbols; the same in every process.
+    /// The hash of a template with these symbols, the same in every process; never 0.
     pub(super) fn id(kin: u64, symbols: &[Symbol], words: &Words) -> u64 {
-        XxHash3_64::oneshot_with_seed(kin, words.text(symbols).as_bytes()).max(1)
+        let mut bytes = Vec::with_capacity(8 * symbols.len());
+        for symbol in symbols {
+            bytes.push(u8::from(symbol.is_spaced()));
+            // Not as it is shown: a body may have the text of a hole in it.
+            let word = if symbol.is_hole() { "" } else { words.word(*symbol) };
+            bytes.extend_from_slice(word.as_bytes());
+            bytes.push(0);
+        }
+        XxHash3_64::oneshot_with_seed(kin, &bytes).max(1)
     }
 }
 
@@ -72,9 +80,14 @@ impl Words {
     pub(super) fn read(&mut self, masked: &str) -> Box<[Symbol]> {
         let read = tokens(masked);
         read.iter()
-            .map(|token| match token.kind {
-                Kind::Hole => Symbol::new(0, token.spaced),
-                Kind::Word | Kind::Sign => Symbol::new(self.intern(token.text), token.spaced),
+            .enumerate()
+            .map(|(at, token)| {
+                // White space before everything says nothing.
+                let spaced = token.spaced && at > 0;
+                match token.kind {
+                    Kind::Hole => Symbol::new(0, spaced),
+                    Kind::Word | Kind::Sign => Symbol::new(self.intern(token.text), spaced),
+                }
             })
             .collect()
     }
@@ -103,8 +116,8 @@ impl Words {
     /// The text of a template.
     pub(super) fn text(&self, symbols: &[Symbol]) -> String {
         let mut text = String::new();
-        for (at, symbol) in symbols.iter().enumerate() {
-            if at > 0 && symbol.is_spaced() {
+        for symbol in symbols {
+            if symbol.is_spaced() {
                 text.push(' ');
             }
             for (part, piece) in self.word(*symbol).split(super::words::HOLE_CHAR).enumerate() {

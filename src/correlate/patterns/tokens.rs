@@ -44,7 +44,8 @@ fn ends_word(next: Option<char>) -> bool {
     next.is_none_or(|next| next.is_whitespace() || is_sign(next))
 }
 
-fn cut(text: &str, values: bool) -> Vec<Token<'_>> {
+// With `mixed`, words that have a hole in them are values.
+fn cut(text: &str, mixed: bool) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut spaced = false;
     let mut rest = text;
@@ -67,7 +68,7 @@ fn cut(text: &str, values: bool) -> Vec<Token<'_>> {
             }
             length => {
                 let is_label = rest[length..].starts_with('=');
-                push_word(&mut tokens, &rest[..length], spaced, values && !is_label);
+                push_word(&mut tokens, &rest[..length], spaced, mixed && !is_label);
                 length
             }
         };
@@ -111,20 +112,21 @@ fn word_length(rest: &str) -> usize {
 }
 
 // A word with colons within is an address, or labels and values.
-fn push_word<'t>(tokens: &mut Vec<Token<'t>>, word: &'t str, spaced: bool, values: bool) {
-    let value = |part: &str| values && is_value(part);
+fn push_word<'t>(tokens: &mut Vec<Token<'t>>, word: &'t str, spaced: bool, mixed: bool) {
+    let kind = |part: &str| {
+        let value = part.chars().eq([HOLE_CHAR]) || (mixed && part.contains(HOLE_CHAR)) || is_value(part);
+        if value { Kind::Hole } else { Kind::Word }
+    };
     let whole = !word.contains(':') || word.contains("://") || word.contains(":\\") || word.starts_with('/');
-    if whole || (values && is_address(word)) {
-        let kind = if value(word) || (values && !whole) { Kind::Hole } else { Kind::Word };
+    if whole || is_address(word) {
+        let kind = if whole { kind(word) } else { Kind::Hole };
         return tokens.push(Token { kind, text: word, spaced });
     }
     let mut spaced = spaced;
     for part in word.split_inclusive(':') {
         let label = part.strip_suffix(':').unwrap_or(part);
         if !label.is_empty() {
-            // A bare hole is one whatever follows.
-            let kind = if value(label) || label.chars().eq([HOLE_CHAR]) { Kind::Hole } else { Kind::Word };
-            tokens.push(Token { kind, text: label, spaced });
+            tokens.push(Token { kind: kind(label), text: label, spaced });
             spaced = false;
         }
         if part.len() > label.len() {
@@ -146,7 +148,6 @@ fn melt(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
     for (at, token) in tokens.iter().enumerate() {
         let behind_hole = out.last().is_some_and(|last| last.kind == Kind::Hole);
         match token.kind {
-            Kind::Word if token.text.chars().eq([HOLE_CHAR]) => {}
             Kind::Word if behind_hole && (is_unit(token.text) || is_zone(token.text) || is_date_word(token.text)) => {
                 continue;
             }
@@ -155,8 +156,7 @@ fn melt(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
             }
             _ => {}
         }
-        let is_hole = token.kind == Kind::Hole || token.text.chars().eq([HOLE_CHAR]);
-        if !is_hole {
+        if token.kind != Kind::Hole {
             out.push(*token);
             continue;
         }

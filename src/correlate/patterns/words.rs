@@ -4,7 +4,11 @@
 
 use crate::pattern::HOLE;
 
+/// A hole as masking writes it.
 pub(super) const HOLE_CHAR: char = HOLE as char;
+
+/// Longer ones were not written by a programmer.
+const WORD_BYTES_MAX: usize = 128;
 
 /// What a word may be in its pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +75,16 @@ pub(super) fn role(word: &str) -> Role {
     }
 }
 
-/// Whether a word is a value by its looks alone. Digits that masking left name a place in the
-/// source; such a word stays.
+/// Whether a word is a value by its looks alone, holes in it aside. Digits that masking left name a
+/// place in the source; such a word stays.
 pub(super) fn is_value(word: &str) -> bool {
+    if word.len() > WORD_BYTES_MAX {
+        return true;
+    }
     if word.bytes().any(|byte| byte.is_ascii_digit()) {
         return false;
     }
-    word.contains(HOLE_CHAR)
-        || word.contains("://")
+    word.contains("://")
         || is_path(word)
         || is_host(word)
         || word.split_once('@').is_some_and(|(name, at)| !name.is_empty() && !at.is_empty())
