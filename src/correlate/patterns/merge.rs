@@ -89,7 +89,8 @@ fn arguments(shapes: &[Shape], words: &Words, groups: &mut Groups) {
     }
 }
 
-// How many different names at this place make it a value; none when it is no place for a name.
+// How many different names at this place make it a value; none when it is no place for a name. A
+// function of the template alone, as everything here that is not a count.
 fn needed(shape: &Shape, at: usize, words: &Words) -> Option<usize> {
     let sign = |at: usize| shape.symbols.get(at).map(|symbol| words.word(*symbol));
     // A hole stands for names of any kind.
@@ -197,7 +198,8 @@ fn without(hash: u64, at: usize, symbol: Symbol) -> u64 {
 }
 
 fn hash_without(shape: &Shape, places: &[usize]) -> u64 {
-    places.iter().fold(hash(shape), |hash, at| without(hash, *at, shape.symbols[*at]))
+    let symbols = places.iter().filter_map(|at| Some((*at, *shape.symbols.get(*at)?)));
+    symbols.fold(hash(shape), |hash, (at, symbol)| without(hash, at, symbol))
 }
 
 fn place(at: usize, symbol: Symbol) -> u64 {

@@ -78,6 +78,8 @@ fn one_body() {
         ("no no no", "no no no"),
         // what stays
         ("a.s.Impl#65 user", "a.s.Impl#65 user"),
+        ("o.Log4Impl#65 user", "o.<*>#65 user"),
+        ("at /srv/app/main.go:17", "at /srv/app/main.go:17"),
         ("main.go:17: java.io.IOException: x", "main.go:17: java.io.IOException: x"),
         ("{\"level\":\"info\",\"msg\":\"user 7 left\"}", "{\"level\":\"info\",\"msg\":\"user <*> left\"}"),
         // no text is too strange

@@ -1,7 +1,7 @@
 //! Cuts a masked body into tokens: holes, words, signs. Values that masking left because it looks at
 //! one run of letters at a time (paths, host names, dates, units) become holes here.
 
-use super::words::{HOLE_CHAR, is_address, is_date_word, is_unit, is_value, is_zone};
+use super::words::{HOLE_CHAR, has_place, is_address, is_date_word, is_unit, is_value, is_zone};
 
 /// Tokens that make a template; what follows is dropped.
 pub(super) const TOKENS_MAX: usize = 128;
@@ -114,8 +114,8 @@ fn word_length(rest: &str) -> usize {
 // A word with colons within is an address, or labels and values.
 fn push_word<'t>(tokens: &mut Vec<Token<'t>>, word: &'t str, spaced: bool, mixed: bool) {
     let kind = |part: &str| {
-        let value = part.chars().eq([HOLE_CHAR]) || (mixed && part.contains(HOLE_CHAR)) || is_value(part);
-        if value { Kind::Hole } else { Kind::Word }
+        let hole = part.chars().eq([HOLE_CHAR]) || (mixed && part.contains(HOLE_CHAR) && !has_place(part));
+        if hole || is_value(part) { Kind::Hole } else { Kind::Word }
     };
     let whole = !word.contains(':') || word.contains("://") || word.contains(":\\") || word.starts_with('/');
     if whole || is_address(word) {
@@ -168,11 +168,14 @@ fn melt(mut tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
                 continue;
             }
             // "<1 sec"
-            [.., than] if than.spaced && !spaced && matches!(than.text, "<" | ">") => {
-                if tokens.get(at + 1).is_none_or(|next| next.text != ">") {
-                    out.pop();
-                    spaced = true;
-                }
+            [.., than]
+                if than.spaced
+                    && !spaced
+                    && matches!(than.text, "<" | ">")
+                    && tokens.get(at + 1).is_none_or(|next| next.text != ">") =>
+            {
+                out.pop();
+                spaced = true;
             }
             _ => {}
         }

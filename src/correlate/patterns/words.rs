@@ -48,7 +48,7 @@ pub(super) fn role(word: &str) -> Role {
     if !word.bytes().any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80) {
         return Role::Sign;
     }
-    if word.bytes().any(|byte| byte.is_ascii_digit()) {
+    if has_place(word) {
         return Role::Place;
     }
     if ["Exception", "Error"].iter().any(|end| word.ends_with(end) && word.len() > end.len()) {
@@ -75,13 +75,17 @@ pub(super) fn role(word: &str) -> Role {
     }
 }
 
-/// Whether a word is a value by its looks alone, holes in it aside. Digits that masking left name a
-/// place in the source; such a word stays.
+/// Whether a word names a place in the source: only there does masking leave digits.
+pub(super) fn has_place(word: &str) -> bool {
+    word.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a word is a value by its looks alone, holes in it aside.
 pub(super) fn is_value(word: &str) -> bool {
     if word.len() > WORD_BYTES_MAX {
         return true;
     }
-    if word.bytes().any(|byte| byte.is_ascii_digit()) {
+    if has_place(word) {
         return false;
     }
     word.contains("://")

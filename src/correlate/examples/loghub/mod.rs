@@ -1,7 +1,7 @@
 //! Reads the 2k sets of Loghub: lines and the templates that people gave them.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
@@ -29,7 +29,7 @@ pub(crate) fn sets() -> Vec<Set> {
     paths.iter().map(|path| read(path)).collect()
 }
 
-fn read(path: &PathBuf) -> Set {
+fn read(path: &Path) -> Set {
     let mut text = Vec::new();
     let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     GzDecoder::new(file).read_to_end(&mut text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
