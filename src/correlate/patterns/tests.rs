@@ -103,11 +103,16 @@ fn one_body() {
 // Guarantee: what differs in the names of things is joined, what differs in what happened is not.
 #[test]
 fn many_bodies() {
-    let cases: [(&str, &[&str], &[&str]); 17] = [
+    let cases: [(&str, &[&str], &[&str]); 18] = [
         (
             "two users, behind a noun that a preposition introduces",
             &["session closed for user ann", "session closed for user bob", "session opened for user bob"],
             &["session closed for user <*>", "session opened for user bob"],
+        ),
+        (
+            "white space before everything",
+            &["  session closed for user ann", "session closed for user bob"],
+            &["session closed for user <*>"],
         ),
         (
             "a hole and a name in one place",
@@ -136,7 +141,7 @@ fn many_bodies() {
         ),
         ("arguments of a call", &["LOGIN chdir(pwd) failed", "LOGIN chdir(/a/b) failed"], &["LOGIN chdir(<*>) failed"]),
         (
-            "errors, however many",
+            "errors",
             &[
                 "call failed: a.b.OneException",
                 "call failed: a.b.TwoException",
@@ -243,6 +248,22 @@ fn many_bodies() {
     ];
     for (case, bodies, expected) in cases {
         assert_eq!(templates(&mined(bodies.iter().copied())), expected, "{case}");
+    }
+}
+
+// Scenario: many words in one place, and then the names of errors and places in the source there.
+// Guarantee: the words are a value; errors and places are patterns of their own, however many.
+#[test]
+fn errors_and_places_stay() {
+    let letters: Vec<char> = ('a'..='t').collect();
+    let some = |what: &str| letters.iter().map(|letter| what.replace('?', &letter.to_string())).collect::<Vec<_>>();
+    let (words, errors) = (some("failed with ?oo now"), some("failed with x.?ooException now"));
+    let places: Vec<String> = (0..20).map(|line| format!("failed with x.Impl#{line} now")).collect();
+    for kept in [&errors, &places] {
+        let mut expected = kept.clone();
+        expected.push("failed with <*> now".to_owned());
+        expected.sort();
+        assert_eq!(templates(&mined(words.iter().chain(kept).map(String::as_str))), expected);
     }
 }
 
