@@ -10,7 +10,7 @@ ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*')
 
-.PHONY: setup build run demo test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import fuzz
+.PHONY: setup build run demo test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import eval-patterns fuzz
 
 ## Install what building, running and testing need (idempotent; works offline once packages are cached)
 setup: build tests/clients/.ready
@@ -63,6 +63,12 @@ test-ui: ui/dist/index.html tests/clients/.ready
 eval-import:
 	test -n "$(DATA)" || { echo "make eval-import DATA=folder with OTLP JSON lines" >&2; exit 1; }
 	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) test --locked --test it evaluation -- --nocapture
+
+## Patterns against those that people made, and what they cost: make eval-patterns DATA=folder that holds loghub-2k/*.csv.gz
+eval-patterns:
+	test -n "$(DATA)" || { echo "make eval-patterns DATA=folder that holds loghub-2k" >&2; exit 1; }
+	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) run --release --locked -p hypocenter-correlate --example pattern_quality
+	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) run --release --locked -p hypocenter-correlate --example pattern_cost
 
 ## Our own figures (half an hour; docs/benchmarks.md): instructions, CPU, latency, memory, disk, queries
 bench: build

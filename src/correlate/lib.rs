@@ -10,6 +10,7 @@ mod join;
 mod keys;
 pub mod links;
 mod pattern;
+pub mod patterns;
 mod scan;
 mod values;
 

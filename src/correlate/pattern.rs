@@ -8,7 +8,7 @@ use twox_hash::XxHash3_64;
 use crate::RULE;
 
 /// Bytes of a body that make its pattern; what follows is mostly a stack trace.
-const BODY_BYTES_MAX: usize = 2048;
+pub(crate) const BODY_BYTES_MAX: usize = 2048;
 
 /// Gives every log of the batch its pattern key.
 pub fn key_patterns(batch: &mut Batch) {
@@ -25,13 +25,18 @@ pub fn pattern_key(body: &[u8], event_name: &[u8], severity_number: u8) -> u64 {
     key(&mut Vec::new(), body, event_name, severity_number)
 }
 
+/// What of a body its key is made of: masked, each hole as the byte [`HOLE`].
+pub(crate) fn mask_body(body: &[u8], masked: &mut Vec<u8>) {
+    mask(&body[..body.len().min(BODY_BYTES_MAX)], masked);
+}
+
 fn key(masked: &mut Vec<u8>, body: &[u8], event_name: &[u8], severity_number: u8) -> u64 {
     masked.clear();
     // Severities count by their range: 9 to 12 are all "info".
     masked.push(severity_number.div_ceil(4));
     masked.extend_from_slice(event_name);
     masked.push(0);
-    mask(&body[..body.len().min(BODY_BYTES_MAX)], masked);
+    mask_body(body, masked);
     XxHash3_64::oneshot_with_seed(RULE, masked).max(1)
 }
 
@@ -64,7 +69,7 @@ const CLASS: [u8; 256] = {
 };
 
 /// Stands for anything masked; adjacent ones melt into one.
-const HOLE: u8 = 0x1a;
+pub(crate) const HOLE: u8 = 0x1a;
 
 struct Mask<'b, 'o> {
     body: &'b [u8],
