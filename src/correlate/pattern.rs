@@ -64,7 +64,7 @@ const CLASS: [u8; 256] = {
 };
 
 /// Stands for anything masked; adjacent ones melt into one.
-const HOLE: u8 = 0x1a;
+pub(crate) const HOLE: u8 = 0x1a;
 
 struct Mask<'b, 'o> {
     body: &'b [u8],
@@ -76,7 +76,7 @@ struct Mask<'b, 'o> {
 }
 
 /// Appends the masked form of `body`.
-fn mask(body: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn mask(body: &[u8], out: &mut Vec<u8>) {
     let json = body.trim_ascii_start().first() == Some(&b'{');
     let mut mask = Mask { body, out, written: 0, message_end: 0 };
     let mut at = 0;
