@@ -18,6 +18,8 @@ pub(crate) enum Mark {
     Gap { caller: u32, above_ns: f64 },
     OwnTime { operation: u32, above_ns: f64 },
     Origin { operation: u32 },
+    Silent { operation: u32 },
+    Repeats { operation: u32 },
     Instance { value: u32 },
 }
 
@@ -42,11 +44,14 @@ pub(crate) fn marks(sample: &Sample, findings: &[Finding]) -> Marks {
                 number(operation).map(|operation| Mark::OwnTime { operation, above_ns: *above_ns })
             }
             Sign::Origin { operation } => number(operation).map(|operation| Mark::Origin { operation }),
+            Sign::Silent { operation, .. } => number(operation).map(|operation| Mark::Silent { operation }),
+            Sign::Repeats { operation, .. } => number(operation).map(|operation| Mark::Repeats { operation }),
             Sign::Instance { value } => number(value).map(|value| Mark::Instance { value }),
         };
         // A gap shows where the call arrives.
         let service = match &found.sign {
             Sign::Gap { callee, .. } => callee,
+            Sign::Silent { caller, .. } | Sign::Repeats { caller, .. } => caller,
             _ => &found.service,
         };
         if let (Some(service), Some(mark)) = (number(service), mark) {
@@ -57,7 +62,8 @@ pub(crate) fn marks(sample: &Sample, findings: &[Finding]) -> Marks {
 }
 
 /// Whether a span could show the mark, and whether it does.
-pub(crate) fn shows(trace: &SampleTrace, span: &SampleSpan, mark: Mark) -> Option<bool> {
+pub(crate) fn shows(trace: &SampleTrace, place: usize, mark: Mark) -> Option<bool> {
+    let span = trace.spans.get(place)?;
     let parent = || span.parent.and_then(|parent| trace.spans.get(parent as usize));
     match mark {
         Mark::Has { operation, event } => {
@@ -83,6 +89,13 @@ pub(crate) fn shows(trace: &SampleTrace, span: &SampleSpan, mark: Mark) -> Optio
             (span.operation == operation && !span.is_caller).then_some(span.self_ns as f64 > above_ns)
         }
         Mark::Origin { operation } => (span.operation == operation).then_some(span.is_origin),
+        Mark::Silent { operation } => (span.operation == operation).then_some(!span.is_caller),
+        Mark::Repeats { operation } => {
+            // Siblings stand side by side, in order of time.
+            let same = |other: &SampleSpan| other.parent == span.parent && other.operation == operation;
+            let next = trace.spans.get(place + 1).is_some_and(same);
+            (span.operation == operation && span.parent.is_some()).then_some(next)
+        }
         Mark::Instance { value } => Some((span.instance == value || span.version == value) && span.error),
     }
 }
@@ -103,7 +116,7 @@ pub(crate) fn own_shares(sample: &Sample, findings: &[Finding]) -> Vec<f64> {
         let below = odd_below(trace, &odd);
         for (place, span) in trace.spans.iter().enumerate() {
             for (found, mark) in marks.get(&span.service).into_iter().flatten() {
-                if let Some(hit) = shows(trace, span, *mark) {
+                if let Some(hit) = shows(trace, place, *mark) {
                     let side = usize::from(below[place].iter().flatten().any(|service| *service != span.service));
                     tallies[*found].spans[side] += 1.0;
                     tallies[*found].hits[side] += f64::from(u8::from(hit));
@@ -128,13 +141,13 @@ fn own_share(tally: &Tally) -> f64 {
 }
 
 fn odd_spans(trace: &SampleTrace, findings: &[Finding], marks: &Marks) -> Vec<bool> {
-    let odd = |span: &SampleSpan| {
+    let odd = |(place, span): (usize, &SampleSpan)| {
         marks.get(&span.service).is_some_and(|marks| {
             let strong = marks.iter().filter(|(found, _)| findings[*found].strength >= ODD);
-            strong.into_iter().any(|(_, mark)| shows(trace, span, *mark) == Some(true))
+            strong.into_iter().any(|(_, mark)| shows(trace, place, *mark) == Some(true))
         })
     };
-    trace.spans.iter().map(odd).collect()
+    trace.spans.iter().enumerate().map(odd).collect()
 }
 
 // Up to two services that are odd below each span: two are enough to know whether another than its own is.

@@ -36,6 +36,21 @@ pub(crate) enum Channel {
 }
 
 impl Channel {
+    /// As a part of a score is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Channel::Gap => "edge_gap",
+            Channel::OwnTime => "own_time",
+            Channel::Excess => "excess",
+            Channel::Steps => "steps",
+            Channel::Errors => "errors",
+            Channel::Absence => "absence",
+            Channel::Values => "attributes",
+            Channel::FanOut => "fan_out",
+            Channel::Queues => "queues",
+        }
+    }
+
     pub(crate) const ALL: [Channel; 9] = [
         Channel::Gap,
         Channel::OwnTime,
@@ -76,6 +91,10 @@ pub(crate) enum Sign {
     OwnTime { operation: String, above_ns: f64 },
     /// An error starts in the operation.
     Origin { operation: String },
+    /// A client span of the operation without a server span below it.
+    Silent { caller: String, operation: String },
+    /// A span has several children of the operation.
+    Repeats { caller: String, operation: String },
     /// A span of the service in this instance or version.
     Instance { value: String },
 }

@@ -36,6 +36,7 @@ pub(crate) fn standings(findings: &[Finding], weights: &Weights) -> BTreeMap<Str
 }
 
 impl Weights {
+    /// Of a channel.
     pub(crate) fn of(&self, channel: Channel) -> f64 {
         match channel {
             Channel::Gap => self.gap,

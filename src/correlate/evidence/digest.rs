@@ -1,7 +1,8 @@
 //! What one trace tells: own times, gaps, errors and where they start, events in order, calls.
 //!
 //! - *Own time*: a span's duration without the union of its children's. Messages are nobody's time. A child
-//!   on another clock that lies outside its parent is moved to the middle of it first.
+//!   on another clock that lies outside its parent is moved to the middle of it first. Event loops hang the
+//!   call of a step beside the step instead of below it: what encloses a sibling's call waits for it.
 //! - *Gap*: client span minus server span. Without kinds, a span with exactly one child, in another service,
 //!   is a client.
 //! - *Where an error starts*: an error span with no error below it.
@@ -34,6 +35,7 @@ pub(super) struct Digest {
     pub(super) spans_cut: u64,
     /// What the events of the trace are, each beside it.
     pub(super) infos: Vec<Info>,
+    callers: Vec<bool>,
     found: Vec<(i64, u8, u64, Info)>,
     intervals: Vec<(i64, i64)>,
     logs: Vec<(u64, u32)>,
@@ -114,9 +116,11 @@ impl Digest {
     }
 
     fn read_spans(&mut self, source: &Source) {
+        self.callers.clear();
+        self.callers.extend(self.tree.spots.iter().map(|spot| is_caller(source, &self.tree, spot)));
         for (place, spot) in self.tree.spots.iter().enumerate() {
             let span = source.span(spot);
-            let is_caller = is_caller(source, &self.tree, spot);
+            let is_caller = self.callers[place];
             let parent = spot.parent.map(|parent| source.span(&self.tree.spots[parent as usize]));
             let arriving = parent.filter(|parent| arrives(parent, span));
             let waits = arriving.filter(|parent| !is_message(parent, span));
@@ -126,7 +130,7 @@ impl Digest {
                 (Some(parent), None) => self.more[parent as usize].entry,
                 _ => place as u32,
             };
-            let self_ns = own_time(source, &self.tree, spot, &mut self.intervals);
+            let self_ns = own_time(source, &self.tree, &self.callers, place, &mut self.intervals);
             self.trace.spans.push(SampleSpan {
                 span_id: span.at.span_id,
                 parent: spot.parent,
@@ -389,9 +393,17 @@ fn lies_outside(parent: &EvidenceSpan, child: &EvidenceSpan) -> bool {
     child.duration_ns <= parent.duration_ns && before.max(behind) > CLOCK_TOLERANCE_NS
 }
 
-fn own_time(source: &Source, tree: &Tree, spot: &Spot, intervals: &mut Vec<(i64, i64)>) -> u64 {
+// Of more siblings none are looked at.
+const SIBLINGS: u32 = 64;
+
+fn own_time(source: &Source, tree: &Tree, callers: &[bool], place: usize, intervals: &mut Vec<(i64, i64)>) -> u64 {
+    let spot = &tree.spots[place];
     let span = source.span(spot);
-    if spot.children.0 == spot.children.1 {
+    let siblings = match spot.parent.map(|parent| tree.spots[parent as usize].children) {
+        Some(range) if !callers[place] && range.1 - range.0 <= SIBLINGS => range.0..range.1,
+        _ => 0..0,
+    };
+    if spot.children.0 == spot.children.1 && siblings.len() < 2 {
         return span.duration_ns;
     }
     let end = |span: &EvidenceSpan| span.start_ns.saturating_add_unsigned(span.duration_ns);
@@ -407,6 +419,12 @@ fn own_time(source: &Source, tree: &Tree, spot: &Spot, intervals: &mut Vec<(i64,
         }
         let stop = start.saturating_add_unsigned(child.duration_ns).min(end(span));
         intervals.push((start.max(span.start_ns), stop));
+    }
+    for other in siblings.filter(|other| callers[*other as usize]) {
+        let call = source.span(&tree.spots[other as usize]);
+        if call.service == span.service && call.start_ns >= span.start_ns && end(call) <= end(span) {
+            intervals.push((call.start_ns, end(call)));
+        }
     }
     intervals.sort_unstable();
     let (mut covered, mut reached) = (0u64, span.start_ns);

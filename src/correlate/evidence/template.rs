@@ -12,6 +12,9 @@ use crate::pattern::{HOLE, mask};
 
 /// Words of the masked body that make a template.
 const WORDS_MAX: usize = 12;
+/// So many of them where the location is known: it names the statement nearly always, and these tell apart what
+/// goes through one place in a wrapper around the logger.
+const WORDS_LOCATED: usize = 6;
 
 /// Bytes of a body that are looked at.
 const BODY_BYTES_MAX: usize = 512;
@@ -35,12 +38,13 @@ impl Template {
         mask(&body[..body.len().min(BODY_BYTES_MAX)], &mut masked);
         let masked = String::from_utf8_lossy(&masked);
         let mut found = location.to_owned();
+        if found.is_empty() {
+            let body = String::from_utf8_lossy(&body[..body.len().min(BODY_BYTES_MAX)]);
+            let words = body.split_ascii_whitespace().take(WORDS_MAX);
+            found.extend(words.map(trimmed).find(|word| is_location(word)));
+        }
         let mut text = String::with_capacity(128);
-        for word in masked.split(' ').filter(|word| !word.is_empty()).take(WORDS_MAX) {
-            if found.is_empty() && is_location(word) {
-                found = trimmed(word).to_owned();
-                continue;
-            }
+        for word in masked.split(' ').filter(|word| !word.is_empty() && trimmed(word) != found).take(WORDS_MAX) {
             if !text.is_empty() {
                 text.push(' ');
             }
@@ -49,7 +53,8 @@ impl Template {
         let mut keyed = vec![severity_number.div_ceil(4)];
         keyed.extend_from_slice(found.as_bytes());
         keyed.push(0);
-        keyed.extend_from_slice(text.as_bytes());
+        let words = if found.is_empty() { WORDS_MAX } else { WORDS_LOCATED };
+        text.split(' ').take(words).for_each(|word| keyed.extend_from_slice(word.as_bytes()));
         // Apart from the keys of whole bodies, and from the two events that are no lines.
         let key = XxHash3_64::oneshot_with_seed(RULE ^ 0x7e3a, &keyed).max(16);
         Template { key, text, location: found }
@@ -57,14 +62,16 @@ impl Template {
 }
 
 fn trimmed(word: &str) -> &str {
-    word.trim_end_matches(':').trim_matches(['(', ')', '[', ']', ',', ';'])
+    word.trim_end_matches([')', ']', ',', ';', ':']).trim_start_matches(['(', '['])
 }
 
-// `f.s.FoodServiceImpl#240`, `main.go:17`: the mask has left the number standing for that reason.
+// `f.s.FoodServiceImpl#240`, `o.a.c.C.[dispatcherServlet]#175`, `main.go:17`.
 fn is_location(word: &str) -> bool {
-    let word = trimmed(word);
     let Some((name, line)) = word.rsplit_once(['#', ':']) else { return false };
-    !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()) && name.len() >= 2 && !name.contains(char::from(HOLE))
+    let is_line = (1..=6).contains(&line.len()) && line.bytes().all(|byte| byte.is_ascii_digit());
+    let named = name.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let file = word.contains('#') || name.rsplit_once('.').is_some_and(|(_, extension)| extension.len() <= 5 && !name.contains(':'));
+    is_line && named && file && !name.contains('/')
 }
 
 #[cfg(test)]

@@ -31,11 +31,11 @@ fn main() {
         let ns = 60_000_000_000;
         let out = locate(&Question { fault: &fault.0, baseline: &baseline.0, fault_ns: ns, baseline_ns: ns, healthy: &[],
             samples: Some((&baseline.1, &fault.1)), service: None, limit: 10, weights: Weights::default() });
-        let rank = out.iter().position(|s| s.0 == text("root_service")).map_or(99, |r| r + 1);
+        let rank = out.suspects.iter().position(|s| s.service == text("root_service")).map_or(99, |r| r + 1);
         ranks.push(rank);
         println!("{} {} {} rank {rank}", text("id"), text("root_service"), text("fault_type"));
         if verbose || rank > 1 {
-            for s in out.iter().take(rank.min(4).max(2)) { println!("   {:.2} {} {}", s.1, s.0, s.2); }
+            println!("   {:?} {}", out.verdict, out.summary); for s in out.suspects.iter().take(rank.min(4).max(2)) { println!("   {:.2} {:.2} {} {}", s.score, s.confidence, s.service, s.parts.iter().map(|p| format!("{}={:.2}", p.name, p.score)).collect::<Vec<_>>().join(" ")); println!("      {}", s.summary); for e in s.evidence.iter().take(3) { println!("        {:.2} {:?} {} {} -> {}", e.score, e.kind, e.subject, e.baseline, e.fault); } if !s.not_runner_up.is_empty() {println!("      not: {}", s.not_runner_up);} println!("      victims {:?}", s.victims.iter().map(|v| v.path.join("<")).collect::<Vec<_>>()); println!("      {:?}", s.examples.failing.len()); }
         }
     }
     let ac = |k: usize| ranks.iter().filter(|r| **r <= k).count() as f64 / ranks.len() as f64 * 100.0;
