@@ -60,7 +60,7 @@ impl Default for Weights {
             errors: 0.8,
             absence: 1.0,
             values: 0.3,
-            fan_out: 0.7,
+            fan_out: 1.0,
             queues: 0.8,
         }
     }

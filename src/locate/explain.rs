@@ -28,8 +28,7 @@ pub(crate) type Marks = BTreeMap<u32, Vec<(usize, Mark)>>;
 
 /// Looks up the signs of findings in a sample.
 pub(crate) fn marks(sample: &Sample, findings: &[Finding]) -> Marks {
-    let numbers: BTreeMap<&str, u32> =
-        sample.names.iter().enumerate().map(|(number, name)| (name.as_str(), number as u32)).collect();
+    let numbers = numbers(sample);
     let number = |name: &str| numbers.get(name).copied();
     let mut marks = Marks::new();
     for (place, found) in findings.iter().enumerate() {
@@ -110,14 +109,18 @@ struct Tally {
 /// For every finding the share of it that nothing below explains, 0 to 1.
 pub(crate) fn own_shares(sample: &Sample, findings: &[Finding]) -> Vec<f64> {
     let marks = marks(sample, findings);
+    let numbers = numbers(sample);
+    let services: Vec<Option<u32>> = findings.iter().map(|found| numbers.get(found.service.as_str()).copied()).collect();
     let mut tallies = vec![Tally::default(); findings.len()];
     for trace in &sample.traces {
-        let odd = odd_spans(trace, findings, &marks);
+        let odd = odd_spans(trace, findings, &marks, &services);
         let below = odd_below(trace, &odd);
         for (place, span) in trace.spans.iter().enumerate() {
             for (found, mark) in marks.get(&span.service).into_iter().flatten() {
                 if let Some(hit) = shows(trace, place, *mark) {
-                    let side = usize::from(below[place].iter().flatten().any(|service| *service != span.service));
+                    // What is odd at the span itself may be another's, too: a call that nobody answers.
+                    let at_or_below = below[place].iter().chain([&odd[place]]).flatten();
+                    let side = usize::from(at_or_below.into_iter().any(|service| *service != span.service));
                     tallies[*found].spans[side] += 1.0;
                     tallies[*found].hits[side] += f64::from(u8::from(hit));
                 }
@@ -140,24 +143,34 @@ fn own_share(tally: &Tally) -> f64 {
     (rate(0) / rate(1)).clamp(0.0, 1.0)
 }
 
-fn odd_spans(trace: &SampleTrace, findings: &[Finding], marks: &Marks) -> Vec<bool> {
+// The service that the strongest finding of each span speaks against. One that has no span in the sample has no
+// number; it is told from all others by a number that nobody has.
+fn odd_spans(trace: &SampleTrace, findings: &[Finding], marks: &Marks, services: &[Option<u32>]) -> Vec<Option<u32>> {
     let odd = |(place, span): (usize, &SampleSpan)| {
-        marks.get(&span.service).is_some_and(|marks| {
-            let strong = marks.iter().filter(|(found, _)| findings[*found].strength >= ODD);
-            strong.into_iter().any(|(_, mark)| shows(trace, place, *mark) == Some(true))
-        })
+        let strong = marks.get(&span.service)?.iter().filter(|(found, _)| findings[*found].strength >= ODD);
+        let shown = strong.filter(|(_, mark)| shows(trace, place, *mark) == Some(true)).map(|(found, _)| *found);
+        // Another's comes before its own: that is what its own may be a consequence of.
+        let rank = |found: &usize| (services[*found] != Some(span.service), findings[*found].strength);
+        let best = shown.max_by(|a, b| {
+            let (a, b) = (rank(a), rank(b));
+            a.0.cmp(&b.0).then_with(|| a.1.total_cmp(&b.1))
+        })?;
+        Some(services[best].unwrap_or(u32::MAX))
     };
     trace.spans.iter().enumerate().map(odd).collect()
 }
 
+fn numbers(sample: &Sample) -> BTreeMap<&str, u32> {
+    sample.names.iter().enumerate().map(|(number, name)| (name.as_str(), number as u32)).collect()
+}
+
 // Up to two services that are odd below each span: two are enough to know whether another than its own is.
-fn odd_below(trace: &SampleTrace, odd: &[bool]) -> Vec<[Option<u32>; 2]> {
+fn odd_below(trace: &SampleTrace, odd: &[Option<u32>]) -> Vec<[Option<u32>; 2]> {
     let mut below = vec![[None; 2]; trace.spans.len()];
     for place in (0..trace.spans.len()).rev() {
         let span = &trace.spans[place];
         let Some(parent) = span.parent.map(|parent| parent as usize).filter(|parent| *parent < place) else { continue };
-        let own = odd[place].then_some(span.service);
-        for service in below[place].into_iter().chain([own]).flatten() {
+        for service in below[place].into_iter().chain([odd[place]]).flatten() {
             let known: &mut [Option<u32>; 2] = &mut below[parent];
             if !known.contains(&Some(service))
                 && let Some(free) = known.iter_mut().find(|known| known.is_none())

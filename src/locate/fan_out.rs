@@ -10,9 +10,10 @@ use crate::report::{EvidenceKind, Place};
 use crate::stats::{g_signed, share, strength, trust};
 use crate::words::{edge_text, number, percent};
 
-/// Natural logarithm of a change of fan-out that is nothing unusual.
-const LOG_NOISE: f64 = 0.4;
-const LOG_HALF: f64 = 0.7;
+/// Calls more by this share are nothing unusual.
+const USUAL: f64 = 0.25;
+/// What is believed of more calls that repeat no failed one: the requests may be bigger.
+const BIGGER: f64 = 0.3;
 
 /// What speaks against each service.
 pub(crate) fn findings(question: &Question) -> Vec<Finding> {
@@ -26,14 +27,14 @@ pub(crate) fn findings(question: &Question) -> Vec<Finding> {
 fn finding(before: &EdgeRow, now: &EdgeRow) -> Option<Finding> {
     let calls = |row: &EdgeRow| row.calls.spans() as f64;
     let each = |row: &EdgeRow| calls(row) / (row.parents.spans() as f64).max(1.0);
-    let grown = (each(now) / each(before).max(1.0)).max(1e-9).ln();
+    // The share of calls that would not have been made before.
+    let surplus = 1.0 - (1.0 + USUAL) * each(before).max(1.0) / each(now).max(1e-9);
     let believed = trust(before.parents.spans() as f64) * trust(now.parents.spans() as f64);
     let (retries_b, retries_f) = (before.retries.spans() as f64, now.retries.spans() as f64);
     let g = g_signed(retries_b, calls(before), retries_f, calls(now));
     let retried = share(retries_f, calls(now)) - share(retries_b, calls(before));
-    // Repeating what failed is what a storm is made of; more calls alone may be bigger requests.
     let storm = if retried > 0.0 { strength(g.max(0.0).sqrt() - 1.0, 3.0) } else { 0.0 };
-    let strength = believed * strength(grown - LOG_NOISE, LOG_HALF) * (0.3 + 0.7 * storm);
+    let strength = believed * surplus.max(0.0) * (BIGGER + (1.0 - BIGGER) * storm);
     let edge = edge_text(&now.caller, if now.callee.is_empty() { &now.operation } else { &now.callee });
     let again = if storm > 0.1 {
         format!("; {} of them repeat one that has just failed", percent(share(retries_f, calls(now))))
@@ -56,6 +57,10 @@ fn finding(before: &EdgeRow, now: &EdgeRow) -> Option<Finding> {
             number(each(before))
         ),
         place: Place { edge, operation: now.operation.clone(), ..Place::default() },
-        sign: Sign::Repeats { caller: now.caller.clone(), operation: now.operation.clone() },
+        sign: Sign::Repeats {
+            caller: now.caller.clone(),
+            operation: now.operation.clone(),
+            callee: now.callee.clone(),
+        },
     })
 }

@@ -94,7 +94,7 @@ pub(crate) enum Sign {
     /// A client span of the operation without a server span below it.
     Silent { caller: String, operation: String },
     /// A span has several children of the operation.
-    Repeats { caller: String, operation: String },
+    Repeats { caller: String, operation: String, callee: String },
     /// A span of the service in this instance or version.
     Instance { value: String },
 }

@@ -20,6 +20,7 @@
 
 mod absence;
 mod ask;
+mod clocks;
 mod errors;
 mod examples;
 mod explain;
@@ -35,6 +36,7 @@ mod report;
 mod score;
 mod stats;
 mod steps;
+mod storms;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -72,7 +74,7 @@ pub fn locate(question: &Question) -> Report {
     ranked.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then_with(|| a.0.cmp(&b.0)));
     let album = question.samples.map(|(baseline, fault)| Album::new(baseline, fault, &findings));
     let suspects = suspects::suspects(question, &healthy, &findings, &ranked, album.as_ref());
-    verdict::report(question, &healthy, suspects)
+    verdict::report(question, &healthy, suspects, clocks::notices(question))
 }
 
 // The findings of all channels, as the rows give them.
@@ -82,17 +84,18 @@ fn look(question: &Question) -> Vec<Finding> {
     let mut findings = gaps::findings(&edges);
     findings.extend(lost::findings(question, &edges, &work, &findings));
     findings.extend(own::findings(&work));
-    findings.extend(steps::findings(question));
     let (absent, told) = absence::findings(question);
     findings.extend(absent);
-    findings.extend(errors::findings(question).into_iter().map(|found| retold(found, &told)));
+    let events = steps::findings(question).into_iter().chain(errors::findings(question));
+    findings.extend(events.map(|found| retold(found, &told)));
     findings.extend(values::findings(question));
     findings.extend(fan_out::findings(question));
+    storms::discount(&mut findings);
     findings.extend(queues::findings(question));
     findings
 }
 
-// An error that starts in a client span because nobody answers is the callee's absence, told already.
+// What happens in a client span because nobody answers is the callee's absence, told already.
 fn retold(mut found: Finding, told: &BTreeMap<(String, String), f64>) -> Finding {
     if let Some(sure) = told.get(&(found.service.clone(), found.place.operation.clone())) {
         found.strength *= 1.0 - sure;

@@ -31,6 +31,8 @@ pub struct Report {
     pub summary: String,
     /// Distinct services, best first.
     pub suspects: Vec<Suspect>,
+    /// What is wrong and no service's fault: a clock.
+    pub notices: Vec<EvidenceItem>,
 }
 
 /// A service, and what speaks against it.

@@ -128,7 +128,9 @@ impl Occurrences<'_> {
 fn finding(service: &str, event: &EventRow, after: Option<&EventRow>, cell: &Cell, g: f64) -> Option<Finding> {
     let is_new = g > 0.0;
     let (before, now) = (share(cell.hits_b, cell.total_b), share(cell.hits_f, cell.total_f));
-    let worth = worth(event, is_new) * if is_error(event) { 1.0 } else { (now - before).abs() };
+    // An error matters where it is rare, too; another way matters as far as it is taken.
+    let effect = (now - before).abs();
+    let worth = worth(event, is_new) * if is_error(event) { effect.sqrt() } else { effect };
     let strength = worth * strength(g.abs().sqrt() - ROOT_G_NOISE, ROOT_G_HALF);
     if strength < 0.02 {
         return None;

@@ -97,7 +97,7 @@ fn sentence(service: &str, leading: &[&Finding]) -> String {
         EvidenceKind::Attribute => format!("Part of {service} is bad: {text}"),
         EvidenceKind::FanOut => format!("{service} multiplies its calls: {text}"),
         EvidenceKind::QueueWait => format!("{service} does not keep up with its queue: {text}"),
-        EvidenceKind::Clock => format!("A clock under {service} is wrong: {text}"),
+        EvidenceKind::Clock => text.clone(),
     };
     // One bad version or pod is what to roll back: said along, when it is not what is said anyway.
     let bad = leading.iter().find(|found| found.kind == EvidenceKind::Attribute && found.strength > 0.2);

@@ -1,5 +1,4 @@
 //! Failures bound to a value: one version, pod, host, region, tenant or feature flag fails and the others do not.
-//! Also clocks that are wrong, which a host has.
 
 use model::evidence::{AttributeRow, Dist, Evidence};
 
@@ -11,8 +10,6 @@ use crate::words::{percent, time};
 
 const ROOT_G_NOISE: f64 = 1.5;
 const ROOT_G_HALF: f64 = 3.0;
-/// A wrong clock breaks times, not requests.
-const CLOCK: f64 = 0.5;
 
 /// What speaks against each service.
 pub(crate) fn findings(question: &Question) -> Vec<Finding> {
@@ -21,7 +18,6 @@ pub(crate) fn findings(question: &Question) -> Vec<Finding> {
     for values in rows.chunk_by(|a, b| a.service == b.service && a.key == b.key) {
         found.extend(values.iter().filter_map(|row| failing(question.baseline, row, values)));
         found.extend(values.iter().filter_map(|row| slow(row, values)));
-        found.extend(values.iter().filter_map(|row| skewed(question.baseline, row, values)));
     }
     found
 }
@@ -62,27 +58,6 @@ fn slow(row: &AttributeRow, values: &[AttributeRow]) -> Option<Finding> {
     let (other, own) = (median(&others), median(&row.self_time));
     let text = format!("work with {} {} takes {}, with the others {}", row.key, row.value, time(own), time(other));
     (strength > 0.02).then(|| finding(row, EvidenceKind::Attribute, strength, (other, own, Unit::Time), text))
-}
-
-// Spans lie outside of their callers' with this value, and did not before.
-fn skewed(baseline: &Evidence, row: &AttributeRow, values: &[AttributeRow]) -> Option<Finding> {
-    let spans = |row: &AttributeRow| (row.skewed.spans() as f64, row.spans.spans() as f64);
-    let (hits, total) = spans(row);
-    let same = |other: &&AttributeRow| (&other.service, &other.key, &other.value) == (&row.service, &row.key, &row.value);
-    let (before, total_b) = sum(baseline.attributes.iter().filter(same).map(spans));
-    let g = g_signed(before, total_b, hits, total);
-    let risen = share(hits, total) - share(before, total_b);
-    let all = sum(values.iter().map(spans)).0;
-    let strength = CLOCK * risen.max(0.0) * share(hits, all) * strength(g.max(0.0).sqrt() - ROOT_G_NOISE, ROOT_G_HALF);
-    let text = format!(
-        "{} of the spans with {} {} lie outside of their callers' spans ({} before): a clock is wrong",
-        percent(share(hits, total)),
-        row.key,
-        row.value,
-        percent(share(before, total_b))
-    );
-    let numbers = (share(before, total_b), share(hits, total), Unit::Share);
-    (strength > 0.02).then(|| finding(row, EvidenceKind::Clock, strength, numbers, text))
 }
 
 fn sum(of: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {

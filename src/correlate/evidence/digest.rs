@@ -50,7 +50,9 @@ pub(super) struct More {
     pub(super) inside_ns: u64,
     /// Of an entering span: whether an error starts in the service.
     pub(super) origin_inside: bool,
-    pub(super) skewed: bool,
+    /// How far the span lies outside of its caller's, nanoseconds: behind it positive, before it negative; 0 within
+    /// the clocks' tolerance.
+    pub(super) skewed_ns: i64,
 }
 
 /// A call or message.
@@ -125,7 +127,7 @@ impl Digest {
             let arriving = parent.filter(|parent| arrives(parent, span));
             let waits = arriving.filter(|parent| !is_message(parent, span));
             let from_caller = waits.is_some() && spot.parent.is_some_and(|parent| self.trace.spans[parent as usize].is_caller);
-            let skewed = waits.is_some_and(|parent| lies_outside(parent, span));
+            let skewed_ns = waits.map_or(0, |parent| lies_outside(parent, span));
             let entry = match (spot.parent, arriving) {
                 (Some(parent), None) => self.more[parent as usize].entry,
                 _ => place as u32,
@@ -146,7 +148,7 @@ impl Digest {
                 is_origin: false,
                 events: 0..0,
             });
-            self.more.push(More { entry, skewed, ..More::default() });
+            self.more.push(More { entry, skewed_ns, ..More::default() });
             if !is_caller {
                 let inside = &mut self.more[entry as usize].inside_ns;
                 *inside = inside.saturating_add(self_ns);
@@ -189,7 +191,7 @@ impl Digest {
                         start_ns: if calls { by.start_ns } else { span.start_ns },
                         error: is_error(span) || (calls && is_error(by)),
                         silent: false,
-                        skewed: self.more[place].skewed,
+                        skewed: self.more[place].skewed_ns != 0,
                         latency_ns: if calls { by.duration_ns } else { span.duration_ns },
                         gap_ns: if message { Some(waited.max(0) as u64) } else { self.trace.spans[place].gap_ns },
                     });
@@ -386,11 +388,17 @@ fn is_caller(source: &Source, tree: &Tree, spot: &Spot) -> bool {
     }
 }
 
-fn lies_outside(parent: &EvidenceSpan, child: &EvidenceSpan) -> bool {
+fn lies_outside(parent: &EvidenceSpan, child: &EvidenceSpan) -> i64 {
     let end = |span: &EvidenceSpan| span.start_ns.saturating_add_unsigned(span.duration_ns);
     let before = parent.start_ns.saturating_sub(child.start_ns);
     let behind = end(child).saturating_sub(end(parent));
-    child.duration_ns <= parent.duration_ns && before.max(behind) > CLOCK_TOLERANCE_NS
+    if child.duration_ns > parent.duration_ns || before.max(behind) <= CLOCK_TOLERANCE_NS {
+        0 // it went on after its caller had turned away, or all is well
+    } else if behind > before {
+        behind
+    } else {
+        before.saturating_neg()
+    }
 }
 
 // Of more siblings none are looked at.

@@ -23,6 +23,8 @@ pub struct EvidenceSpan {
     pub error: bool,
     /// HTTP status code; 0 when there is none. From 500 on the span is an error.
     pub http_status: u16,
+    /// gRPC status code; 0 when there is none, or OK.
+    pub grpc_status: u16,
     /// Start, nanoseconds since the epoch.
     pub start_ns: i64,
     /// Duration in nanoseconds.

@@ -31,8 +31,9 @@ pub const ATTRIBUTES_MAX: usize = 10_000;
 // Bytes of an error's message that are kept.
 const MESSAGE_BYTES_MAX: usize = 200;
 
-// What an error is: exception type, HTTP status.
+// What an error is: exception type; else HTTP status, or gRPC's behind this many.
 type What = (Name, u16);
+const GRPC: u16 = 1_000;
 
 /// The sums of a minute.
 #[derive(Debug)]
@@ -75,7 +76,8 @@ struct Attribute {
     spans: Count,
     origins: Count,
     errors: Count,
-    skewed: Count,
+    late: Count,
+    early: Count,
     self_time: Dist,
 }
 
@@ -136,7 +138,8 @@ impl Tally {
                 row.spans.add(count);
                 row.origins.add(if more.origin_inside { count } else { Count::default() });
                 row.errors.add(if seen.error { count } else { Count::default() });
-                row.skewed.add(if more.skewed { count } else { Count::default() });
+                row.late.add(if more.skewed_ns > 0 { count } else { Count::default() });
+                row.early.add(if more.skewed_ns < 0 { count } else { Count::default() });
                 row.self_time.add(more.inside_ns, count);
             };
             for (key, of) in [(VERSION, span.version), (INSTANCE, span.instance)] {
@@ -154,7 +157,11 @@ impl Tally {
         for (place, seen) in digest.trace.spans.iter().enumerate().filter(|(_, seen)| seen.error) {
             let span = source.span(&digest.tree.spots[place]);
             let kind = span.exceptions.first().map_or(Name::EMPTY, |exception| exception.kind);
-            let status = if kind.is_empty() && span.http_status >= 400 { span.http_status } else { 0 };
+            let status = match (kind.is_empty(), span.http_status, span.grpc_status) {
+                (true, http @ 400.., _) => http.min(GRPC - 1),
+                (true, _, grpc @ 1..) => grpc.saturating_add(GRPC),
+                _ => 0,
+            };
             self.errors.push((span.service, span.operation, (kind, status), seen.is_origin, place as u32));
         }
         let texts = source.texts;
@@ -294,7 +301,11 @@ impl Tally {
         evidence.origins.extend(origins.into_iter().map(|((service, operation, (kind, status)), of)| OriginRow {
             service: text(service),
             operation: text(operation),
-            what: if status > 0 { format!("HTTP {status}") } else { text(kind) },
+            what: match status {
+                0 => text(kind),
+                GRPC.. => format!("gRPC {}", status - GRPC),
+                _ => format!("HTTP {status}"),
+            },
             starts: of.starts,
             passes: of.passes,
             failed: of.failed,
@@ -322,7 +333,8 @@ impl Tally {
             spans: of.spans,
             origins: of.origins,
             errors: of.errors,
-            skewed: of.skewed,
+            late: of.late,
+            early: of.early,
             self_time: of.self_time,
         }));
         evidence.cut.rows += cut;

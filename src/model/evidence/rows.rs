@@ -109,7 +109,7 @@ pub struct OriginRow {
     pub service: String,
     /// Operation.
     pub operation: String,
-    /// What the error is: exception type, `HTTP 503`, or empty when only the status tells.
+    /// What the error is: exception type, `HTTP 503`, `gRPC 14`, or empty when only the status tells.
     pub what: String,
     /// Requests with an error that starts here: an error span without one below it.
     pub starts: Count,
@@ -193,8 +193,10 @@ pub struct AttributeRow {
     pub origins: Count,
     /// Those that are errors.
     pub errors: Count,
-    /// Those that lie outside of their parent by more than the clocks' tolerance.
-    pub skewed: Count,
+    /// Those that end after their caller's span does, by more than the clocks' tolerance: the clock is ahead.
+    pub late: Count,
+    /// Those that begin before their caller's span does, by as much: the clock is behind.
+    pub early: Count,
     /// Time spent in the service itself, below the entering span.
     pub self_time: Dist,
 }
@@ -271,7 +273,7 @@ row!(EdgeRow, key: [caller, callee, operation, edge],
      counts: [calls, errors, silent, skewed, parents, retries], dists: [latency, gap]);
 row!(TransitionRow, key: [service, operation, from, to], counts: [count], dists: []);
 row!(PatternRow, key: [service, event], counts: [lines, failing, good], dists: []);
-row!(AttributeRow, key: [service, key, value], counts: [spans, origins, errors, skewed], dists: [self_time]);
+row!(AttributeRow, key: [service, key, value], counts: [spans, origins, errors, late, early], dists: [self_time]);
 
 impl Row for OriginRow {
     fn order(&self, other: &Self) -> std::cmp::Ordering {
