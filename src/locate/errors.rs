@@ -68,6 +68,7 @@ fn finding(row: &OriginRow, rate_b: f64, rate_f: f64, strength: f64, passes: f64
         baseline: rate_b,
         fault: rate_f,
         unit: Unit::Share,
+        hits: row.starts.spans() as f64,
         text: format!(
             "{} {failing} start in {}: {what}{message}; {} of its spans, {} before{through}",
             number(count.weight()),

@@ -17,6 +17,8 @@ pub(crate) struct Finding {
     pub(crate) unit: Unit,
     pub(crate) text: String,
     pub(crate) place: Place,
+    /// How many spans of the fault window show it, where that is known; else 0.
+    pub(crate) hits: f64,
     /// For looking it up in traces.
     pub(crate) sign: Sign,
 }

@@ -34,8 +34,9 @@ pub(crate) struct Edge<'a> {
 /// A shift of one is within what calls vary; from there on it counts, a half at two more.
 const Z_NOISE: f64 = 1.0;
 const Z_HALF: f64 = 2.0;
-/// What blaming the caller for what its calls have in common costs: the callees are the first guess.
-const OUT_DISCOUNT: f64 = 0.85;
+/// What blaming the caller for what its calls have in common costs, divided by how many they are: one slow edge
+/// cannot tell its ends apart, and the callee is the first guess.
+const OUT_DISCOUNT: f64 = 0.6;
 
 /// The edges with gaps, of calls.
 pub(crate) fn edges<'a>(question: &Question<'a>) -> Vec<Edge<'a>> {
@@ -78,7 +79,8 @@ pub(crate) fn findings(edges: &[Edge]) -> Vec<Finding> {
         let into = credit(&|edge| edge.callee == service);
         let out = credit(&|edge| edge.caller == service);
         let both = credit(&|edge| edge.callee == service || edge.caller == service);
-        let best = into.max(both).max(out * OUT_DISCOUNT);
+        let callees = edges.iter().filter(|edge| edge.caller == service).map(slowness).sum::<f64>().max(1.0);
+        let best = into.max(both).max(out * (1.0 - OUT_DISCOUNT / callees));
         let of_best = |edge: &&Edge| {
             if into >= best {
                 edge.callee == service
@@ -110,6 +112,7 @@ fn finding(service: &str, strength: f64, edge: &Edge) -> Finding {
         baseline: before,
         fault: now,
         unit: Unit::Time,
+        hits: 0.0,
         text: format!(
             "the way {subject} (client span minus server span) takes {} {which}, {} before; {} calls",
             time(now),

@@ -51,12 +51,17 @@ pub use report::{EvidenceItem, EvidenceKind, Example, Examples, Part, Place, Rep
 use std::collections::BTreeMap;
 
 use examples::Album;
-use finding::Finding;
+use finding::{Channel, Finding};
 use healthy::Healthy;
 
 /// Ranks the services by what speaks against them. Ties go by name; the same question has the same answer.
 pub fn locate(question: &Question) -> Report {
     let mut findings = look(question);
+    let notices = clocks::notices(question);
+    if !notices.is_empty() {
+        // A wait is a difference of two clocks.
+        findings.retain(|found| found.channel != Channel::Queues);
+    }
     if let Some((_, fault)) = question.samples {
         let shares = explain::own_shares(fault, &findings);
         for (found, share) in findings.iter_mut().zip(shares) {
@@ -74,7 +79,7 @@ pub fn locate(question: &Question) -> Report {
     ranked.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then_with(|| a.0.cmp(&b.0)));
     let album = question.samples.map(|(baseline, fault)| Album::new(baseline, fault, &findings));
     let suspects = suspects::suspects(question, &healthy, &findings, &ranked, album.as_ref());
-    verdict::report(question, &healthy, suspects, clocks::notices(question))
+    verdict::report(question, &healthy, suspects, notices)
 }
 
 // The findings of all channels, as the rows give them.
@@ -95,10 +100,10 @@ fn look(question: &Question) -> Vec<Finding> {
     findings
 }
 
-// What happens in a client span because nobody answers is the callee's absence, told already.
+// What happens in client spans because nobody answers is the callee's absence, told already.
 fn retold(mut found: Finding, told: &BTreeMap<(String, String), f64>) -> Finding {
-    if let Some(sure) = told.get(&(found.service.clone(), found.place.operation.clone())) {
-        found.strength *= 1.0 - sure;
+    if let Some(calls) = told.get(&(found.service.clone(), found.place.operation.clone())).filter(|_| found.hits > 0.0) {
+        found.strength *= 1.0 - (calls / found.hits).min(1.0);
     }
     found
 }

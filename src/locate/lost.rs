@@ -44,6 +44,7 @@ pub(crate) fn findings(question: &Question, edges: &[Edge], work: &[Work], gaps:
                 baseline: 0.0,
                 fault: share,
                 unit: Unit::Share,
+                hits: 0.0,
                 text: format!(
                     "{} of the time lost is lost here, {} per request",
                     percent(share),

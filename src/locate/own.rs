@@ -80,6 +80,7 @@ fn finding(work: &Work, strength: f64) -> Finding {
         baseline: at_b,
         fault: at_f,
         unit: Unit::Time,
+        hits: 0.0,
         text: format!(
             "{operation} itself takes {} {which}, {} before; {} calls",
             time(at_f),

@@ -35,6 +35,7 @@ pub(crate) fn findings(question: &Question) -> Vec<Finding> {
             baseline: at(usual, 0.5),
             fault: at(wait, 0.5),
             unit: Unit::Time,
+            hits: 0.0,
             text: format!(
                 "messages {edge} wait {} before {callee} takes them (at worst {}), {} before; {} messages",
                 time(at(wait, 0.5)),

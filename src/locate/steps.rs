@@ -173,6 +173,7 @@ fn finding(service: &str, event: &EventRow, after: Option<&EventRow>, cell: &Cel
         baseline: before,
         fault: now,
         unit: Unit::Share,
+        hits: cell.hits_f,
         text,
         place: Place { operation, location, ..Place::default() },
         sign,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::finding::{Channel, Finding, Sign};
 
 /// How much of a callee's refusals a storm against it explains, when the storm is certain.
-const EXPLAINED: f64 = 0.8;
+const EXPLAINED: f64 = 0.9;
 
 /// Takes off what refusals say against a service that is being stormed: HTTP 429 and 503, gRPC's
 /// RESOURCE_EXHAUSTED and UNAVAILABLE, without an exception of its own.

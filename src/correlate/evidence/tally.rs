@@ -61,6 +61,7 @@ struct Edge {
     retries: Count,
     latency: Dist,
     gap: Dist,
+    peer: Name,
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +106,7 @@ impl Tally {
         self.cut.events += digest.events_cut;
         self.take_spans(source, digest);
         self.take_errors(source, digest);
-        self.take_calls(source.texts, digest);
+        self.take_calls(source, digest);
         self.take_events(source.texts, digest);
         self.take_lines(source.texts, digest);
     }
@@ -190,7 +191,8 @@ impl Tally {
         }
     }
 
-    fn take_calls(&mut self, texts: &Texts, digest: &Digest) {
+    fn take_calls(&mut self, source: &Source, digest: &Digest) {
+        let texts = source.texts;
         let mut before: Option<&CallSeen> = None;
         for call in &digest.calls {
             let of = |call: &CallSeen| (call.unit, call.caller, call.operation, call.callee, call.edge);
@@ -207,6 +209,9 @@ impl Tally {
             row.parents.add(when(again.is_none()));
             row.retries.add(when(again.is_some_and(|before| before.error)));
             row.latency.add(call.latency_ns, digest.count);
+            if row.peer != call.peer && least(source.names, row.peer, call.peer) {
+                row.peer = call.peer;
+            }
             if let Some(gap_ns) = call.gap_ns {
                 row.gap.add(gap_ns, digest.count);
             }
@@ -294,6 +299,7 @@ impl Tally {
             retries: of.retries,
             latency: of.latency,
             gap: of.gap,
+            peer: text(of.peer),
         }));
         let (origins, more) =
             self.origins.finish(|key| mix(rank2(texts, key.0, key.1), texts.hash(key.2.0) ^ u64::from(key.2.1)));
@@ -365,6 +371,11 @@ fn event_row(names: &Names, event: u64, info: Info) -> EventRow {
         EventKind::Call => (format!("{first} {second}"), String::new()),
     };
     EventRow { event, kind: info.kind, text, location, severity: info.severity }
+}
+
+// Whether the second text is one, and less than the first, if that is one.
+fn least(names: &Names, kept: Name, other: Name) -> bool {
+    !other.is_empty() && (kept.is_empty() || names.text(other) < names.text(kept))
 }
 
 fn rank2(texts: &Texts, a: Name, b: Name) -> u64 {

@@ -100,6 +100,9 @@ pub struct EdgeRow {
     pub latency: Dist,
     /// Client span minus server span; for messages from the producer's end to the consumer's start.
     pub gap: Dist,
+    /// How the caller names the callee (an address; the least in byte order), or empty; no part of the key. It
+    /// tells whom a call was meant for that nobody answers.
+    pub peer: String,
 }
 
 /// Errors as they start in, or pass through, an operation.
@@ -269,11 +272,39 @@ macro_rules! row {
 
 row!(RequestRow, key: [service, operation], counts: [requests, failed], dists: [duration]);
 row!(OperationRow, key: [service, operation, is_caller], counts: [spans, errors], dists: [self_time]);
-row!(EdgeRow, key: [caller, callee, operation, edge],
-     counts: [calls, errors, silent, skewed, parents, retries], dists: [latency, gap]);
 row!(TransitionRow, key: [service, operation, from, to], counts: [count], dists: []);
 row!(PatternRow, key: [service, event], counts: [lines, failing, good], dists: []);
 row!(AttributeRow, key: [service, key, value], counts: [spans, origins, errors, late, early], dists: [self_time]);
+
+impl Row for EdgeRow {
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        (&self.caller, &self.callee, &self.operation, self.edge).cmp(&(
+            &other.caller,
+            &other.callee,
+            &other.operation,
+            other.edge,
+        ))
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.calls.add(other.calls);
+        self.errors.add(other.errors);
+        self.silent.add(other.silent);
+        self.skewed.add(other.skewed);
+        self.parents.add(other.parents);
+        self.retries.add(other.retries);
+        self.latency.merge(&other.latency);
+        self.gap.merge(&other.gap);
+        least(&mut self.peer, other.peer);
+    }
+}
+
+// Keeps the least text that is one.
+fn least(kept: &mut String, other: String) {
+    if kept.is_empty() || (!other.is_empty() && other < *kept) {
+        *kept = other;
+    }
+}
 
 impl Row for OriginRow {
     fn order(&self, other: &Self) -> std::cmp::Ordering {
@@ -284,9 +315,7 @@ impl Row for OriginRow {
         self.starts.add(other.starts);
         self.passes.add(other.passes);
         self.failed.add(other.failed);
-        if self.message.is_empty() || (!other.message.is_empty() && other.message < self.message) {
-            self.message = other.message;
-        }
+        least(&mut self.message, other.message);
     }
 }
 
