@@ -5,6 +5,7 @@
 //! A certain join (an id that the log carries) is made here; a likely one (same pod, same second) is
 //! a question asked when logs are read, and never mixed up with this.
 
+pub mod evidence;
 pub mod graph;
 mod join;
 mod keys;

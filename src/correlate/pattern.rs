@@ -81,7 +81,7 @@ struct Mask<'b, 'o> {
 }
 
 /// Appends the masked form of `body`.
-fn mask(body: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn mask(body: &[u8], out: &mut Vec<u8>) {
     let json = body.trim_ascii_start().first() == Some(&b'{');
     let mut mask = Mask { body, out, written: 0, message_end: 0 };
     let mut at = 0;

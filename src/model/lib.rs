@@ -8,6 +8,7 @@
 
 pub mod batch;
 pub mod column;
+pub mod evidence;
 pub mod id;
 pub mod kind;
 pub mod limits;

@@ -22,8 +22,12 @@ impl Name {
         self.0 == 0
     }
 
-    pub(super) fn number(self) -> usize {
+    pub(crate) fn number(self) -> usize {
         self.0 as usize
+    }
+
+    pub(crate) const fn of_number(number: u32) -> Name {
+        Name(number)
     }
 }
 
