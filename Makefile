@@ -70,6 +70,11 @@ eval-patterns:
 	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) run --release --locked -p hypocenter-correlate --example pattern_quality
 	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) run --release --locked -p hypocenter-correlate --example pattern_cost
 
+## Suspects for the labelled faults that DATA holds, by the product's API: AC@1/3/5, evidence, false leads
+eval-localization:
+	test -n "$(or $(DATA),$(HYPOCENTER_DATA))" || { echo "make eval-localization DATA=folder that holds train-ticket/ (or HYPOCENTER_DATA)" >&2; exit 1; }
+	HYPOCENTER_DATA="$(abspath $(or $(DATA),$(HYPOCENTER_DATA)))" $(CARGO) test $(TESTS) --test it evaluation_localizes -- --nocapture
+
 ## Our own figures (half an hour; docs/benchmarks.md): instructions, CPU, latency, memory, disk, queries
 bench: build
 	"$(TARGET)/release/hypocenter" engine install

@@ -13,6 +13,7 @@ use crate::config_checks;
 use crate::demo_run::DemoArgs;
 use crate::flow;
 use crate::import::ImportArgs;
+use crate::locate_report::LocateArgs;
 
 /// OpenTelemetry-compatible collector and trace correlator: finds where a failure began.
 #[derive(Debug, Parser)]
@@ -42,6 +43,8 @@ enum Command {
     Import(ImportArgs),
     /// Play a shop of simulated services that sends real telemetry, and break it on command
     Demo(Box<DemoArgs>),
+    /// Ask a running server who is guilty of a fault, and why
+    Locate(LocateArgs),
     /// The embedded engine: install its library, or serve (used by `run`)
     Engine {
         #[command(subcommand)]
@@ -119,6 +122,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(args) => crate::import::run(args),
+        Command::Locate(args) => crate::locate_report::run(&args),
         Command::Demo(args) => crate::demo_run::run(*args),
         Command::Engine { command: EngineCommand::Install { from } } => install_engine(from),
         Command::Engine { command: EngineCommand::Serve } => engine::serve_from_parent(),

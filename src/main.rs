@@ -22,6 +22,7 @@ mod intake;
 mod keys;
 mod lanes;
 mod listen;
+mod locate_report;
 mod ranges;
 mod recover;
 mod renew;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use access::{Caller, Error};
 use axum::Extension;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use http::Uri;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use view::edge::Edge;
 use view::graph::{GraphAnswer, GraphQuestion, NodeGraphAnswer};
@@ -15,9 +16,10 @@ use view::ledger::{LedgerAnswer, LedgerQuestion};
 use view::logs::{HistogramAnswer, LogsAnswer, LogsQuestion};
 use view::query;
 use view::services::{OperationsAnswer, ServicesAnswer};
+use view::suspects::{SuspectsAnswer, SuspectsQuestion};
 use view::trace::{TraceAnswer, TraceColumnsAnswer, TraceQuestion, log_ids};
 use view::traces::{TracesAnswer, TracesQuestion};
-use view::{LogMatch, SpanMatch, TraceMatch};
+use view::{LogMatch, SpanMatch, TimePoint, TimeRange, TraceMatch};
 
 use crate::answer::{ErrorAnswer, Failure, json, json_aside};
 use crate::app::App;
@@ -276,6 +278,77 @@ pub(crate) async fn graph(State(app): State<Arc<App>>, Extension(caller): Extens
     let question = GraphQuestion { range: params.range()?, service, hops };
     let answer = app.view.graph(&caller.tenant, question, app.status.now_ns()).await?;
     json_aside(if is_panel { OneGraph::NodeGraph(answer.node_graph()) } else { OneGraph::Graph(answer) }).await
+}
+
+/// A window of time, as in a query string: RFC 3339, epoch in s/ms/µs/ns (also as a number), or relative.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WindowBody {
+    /// Its beginning; inclusive.
+    #[schema(value_type = String)]
+    from: Option<TimeBody>,
+    /// Its end; exclusive; now when absent.
+    #[schema(value_type = Option<String>)]
+    to: Option<TimeBody>,
+}
+
+/// A time as text or number.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum TimeBody {
+    Text(String),
+    Number(i64),
+}
+
+/// What suspects are asked for.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SuspectsBody {
+    /// When something was wrong.
+    fault: WindowBody,
+    /// When nothing was; usual minutes near the fault when absent.
+    baseline: Option<WindowBody>,
+    /// Only what this service depends on, itself included.
+    service: Option<String>,
+    /// At most so many suspects; 10 when absent.
+    limit: Option<usize>,
+}
+
+impl WindowBody {
+    fn range(&self) -> Result<TimeRange, Failure> {
+        let read = |time: &Option<TimeBody>| {
+            let text = match time {
+                None => return Ok(None),
+                Some(TimeBody::Text(text)) => text.clone(),
+                Some(TimeBody::Number(number)) => number.to_string(),
+            };
+            TimePoint::parse(&text).map(Some).map_err(|error| Failure::from(Error::invalid(error.to_string())))
+        };
+        Ok(TimeRange { from: read(&self.from)?, to: read(&self.to)? })
+    }
+}
+
+/// Who is guilty of a fault, and why: the services ranked by what the fault's window shows against them that the
+/// baseline does not, each with its evidence, the place in it, traces that show it, and who suffers from it.
+#[utoipa::path(post, path = "/api/v1/suspects", tag = "faults", request_body = SuspectsBody,
+    responses((status = 200, description = "The suspects, best first", body = SuspectsAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
+pub(crate) async fn suspects(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    body: Bytes,
+) -> Answer {
+    Params::read(&uri, &[], &[])?;
+    let asked: SuspectsBody =
+        serde_json::from_slice(&body).map_err(|error| Error::invalid(format!("the body cannot be read: {error}")))?;
+    let question = SuspectsQuestion {
+        fault: asked.fault.range()?,
+        baseline: asked.baseline.as_ref().map(WindowBody::range).transpose()?,
+        service: asked.service.filter(|service| !service.is_empty()),
+        limit: asked.limit,
+    };
+    json_aside(app.view.suspects(&caller.tenant, question, app.status.now_ns()).await?).await
 }
 
 /// The loss ledger: what was refused, cut, repeated or set aside, newest first.

@@ -23,6 +23,7 @@ use crate::{answer, ask, process};
         ask::logs,
         ask::histogram,
         ask::graph,
+        ask::suspects,
         ask::ledger,
         process::ingest,
         process::flush,

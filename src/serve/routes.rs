@@ -54,6 +54,7 @@ routes! {
         get "/api/v1/logs" => ask::logs;
         get "/api/v1/logs/histogram" => ask::histogram;
         get "/api/v1/graph" => ask::graph;
+        post "/api/v1/suspects" => ask::suspects;
         get "/api/v1/ledger" => ask::ledger;
     }
     readers(guard::reader) {

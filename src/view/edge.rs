@@ -197,13 +197,13 @@ pub fn narrow(names: &mut Names, row: &SpanRow<'_>, link_highs: &mut HashMap<u64
     })
 }
 
-fn trace_id(text: &str) -> Option<(u64, u64)> {
+pub(crate) fn trace_id(text: &str) -> Option<(u64, u64)> {
     let (high, low) = text.split_at_checked(text.len().saturating_sub(16))?;
     let high = if high.is_empty() { 0 } else { number(high)? };
     Some((high, number(low)?))
 }
 
-fn number(hex: &str) -> Option<u64> {
+pub(crate) fn number(hex: &str) -> Option<u64> {
     u64::from_str_radix(hex, 16).ok()
 }
 

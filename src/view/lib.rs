@@ -20,6 +20,7 @@ pub mod problems;
 pub mod query;
 pub mod services;
 pub mod shared;
+pub mod suspects;
 pub mod time;
 pub mod trace;
 pub mod traces;

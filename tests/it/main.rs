@@ -14,5 +14,6 @@ mod limits;
 mod program;
 mod remote;
 mod request;
+mod suspects;
 mod tidy;
 mod zipkin;

@@ -9,6 +9,7 @@
 
 pub mod bounds;
 pub mod error;
+pub mod evidence;
 pub mod graph;
 pub mod ledger;
 pub mod logs;

@@ -1,0 +1,122 @@
+//! What fault localization asks for: how minutes were, and the spans and log records of windows.
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::sql::{Conditions, Param, Sql};
+use super::{Ask, AskError, Window};
+
+/// Resource attributes by which outcomes are told apart, besides version and instance.
+const RESOURCE_KEYS: [&str; 11] = [
+    "host.name",
+    "k8s.pod.name",
+    "k8s.node.name",
+    "k8s.cluster.name",
+    "k8s.namespace.name",
+    "cloud.region",
+    "cloud.availability_zone",
+    "container.image.tag",
+    "deployment.environment.name",
+    "deployment.environment",
+    "service.namespace",
+];
+
+/// How a minute was.
+#[derive(Clone, Copy, Debug, PartialEq, Row, Deserialize)]
+pub struct MinuteRow {
+    /// Minutes since the epoch.
+    pub minute: i64,
+    /// Its spans.
+    pub spans: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// 90th percentile of the durations of roots.
+    pub slow_ns: u64,
+}
+
+/// A span. Texts as stored.
+#[allow(missing_docs)] // the names are the columns'
+#[derive(Debug, Row, Deserialize)]
+pub struct SpanRow<'a> {
+    pub trace_id: &'a str,
+    pub span_id: &'a str,
+    pub parent_span_id: &'a str,
+    pub service: &'a str,
+    pub operation: &'a str,
+    pub kind: &'a str,
+    pub error: bool,
+    pub shared: bool,
+    pub http_status: u16,
+    pub grpc_status: u16,
+    pub start_ns: i64,
+    pub duration_ns: u64,
+    pub weight: f64,
+    pub version: &'a str,
+    pub instance: &'a str,
+    pub message: &'a str,
+    pub peer: &'a str,
+    pub db_system: &'a str,
+    pub db_namespace: &'a str,
+    pub destination: &'a str,
+    pub rpc_service: &'a str,
+    pub resource_attributes: Vec<(&'a str, &'a str)>,
+    pub span_attributes: Vec<(&'a str, &'a str)>,
+    pub exception_times_ns: Vec<i64>,
+    pub exception_types: Vec<&'a str>,
+    pub exception_messages: Vec<&'a str>,
+    pub link_trace_ids: Vec<&'a str>,
+    pub link_span_ids: Vec<&'a str>,
+}
+
+/// A log record.
+#[allow(missing_docs)] // the names are the columns'
+#[derive(Debug, Row, Deserialize)]
+pub struct LogRow<'a> {
+    pub trace_id: &'a str,
+    pub span_id: &'a str,
+    pub service: &'a str,
+    pub time_ns: i64,
+    pub severity: u8,
+    /// Its beginning.
+    pub body: &'a str,
+    pub file: &'a str,
+    pub line: &'a str,
+}
+
+/// How the minutes were that have spans.
+pub async fn minutes(ask: &Ask<'_>, window: Window) -> Result<Vec<MinuteRow>, AskError> {
+    Ok(Sql::new(include_str!("evidence_minutes.sql"), ask.tenant).window(window).query(ask).fetch_all().await?)
+}
+
+/// Hands every span of the window to `each`; of more than one in `of` traces only one.
+pub async fn spans(ask: &Ask<'_>, window: Window, of: u64, mut each: impl FnMut(&SpanRow<'_>)) -> Result<(), AskError> {
+    let keys = RESOURCE_KEYS.map(str::to_owned).to_vec();
+    let sql = Sql::new(include_str!("evidence_spans.sql"), ask.tenant)
+        .window(window)
+        .fill("some", &some(of))
+        .set("shared", Param::U64(u64::from(model::mark::SHARED)))
+        .set("resource_keys", Param::Texts(keys));
+    let mut rows = sql.query(ask).fetch::<SpanRow<'_>>()?;
+    while let Some(row) = rows.next().await? {
+        each(&row);
+    }
+    Ok(())
+}
+
+/// The same of log records that belong to a trace.
+pub async fn logs(ask: &Ask<'_>, window: Window, of: u64, mut each: impl FnMut(&LogRow<'_>)) -> Result<(), AskError> {
+    let sql = Sql::new(include_str!("evidence_logs.sql"), ask.tenant).window(window).fill("some", &some(of));
+    let mut rows = sql.query(ask).fetch::<LogRow<'_>>()?;
+    while let Some(row) = rows.next().await? {
+        each(&row);
+    }
+    Ok(())
+}
+
+fn some(of: u64) -> Conditions {
+    let mut some = Conditions::new("s");
+    if of > 1 {
+        some.and("cityHash64(substring(TraceId, 17)) % {@:UInt64} = 0", [Param::U64(of)]);
+    }
+    some
+}

@@ -1,0 +1,379 @@
+//! Suspects: what is guilty of a fault, and why. Reads the traces of two windows, has them made into evidence
+//! (`correlate::evidence`) and compared (`locate`), and says it in the user's words. Nothing is decided here
+//! but with what the fault is compared when nobody says so (`baseline`).
+
+mod baseline;
+mod read;
+
+use std::time::Instant;
+
+use correlate::graph::Names;
+use locate::{EvidenceItem, Example, Question, Report, Weights};
+use model::evidence::Evidence;
+use serde::Serialize;
+use store::questions::{Window, evidence};
+use utoipa::ToSchema;
+
+use crate::shared::Ns;
+use crate::time::TimeRange;
+use crate::{View, ViewError, ask};
+use baseline::{Chosen, REACH_NS, choose, minute_of};
+use read::Traces;
+
+/// Spans of a window that are looked at; of more, whole traces are left out evenly.
+const SPANS_MAX: u64 = 400_000;
+/// Longest fault window and baseline.
+const WINDOW_MAX_NS: i64 = 86_400_000_000_000;
+/// Suspects when no limit is given.
+const LIMIT: usize = 10;
+/// Most that can be asked for.
+const LIMIT_MAX: usize = 100;
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct SuspectsQuestion {
+    /// When something was wrong; both ends are given.
+    pub fault: TimeRange,
+    /// When nothing was; chosen when absent.
+    pub baseline: Option<TimeRange>,
+    /// Only what this service depends on, itself included.
+    pub service: Option<String>,
+    /// At most so many suspects.
+    pub limit: Option<usize>,
+}
+
+/// Who is guilty of a fault, and why.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SuspectsAnswer {
+    /// localised: the first suspect stands out; unclear: something differs, and nobody stands out; no_fault:
+    /// nothing differs more than it usually does.
+    pub verdict: &'static str,
+    /// The verdict in a sentence.
+    pub summary: String,
+    /// Distinct services, best first.
+    pub suspects: Vec<Suspect>,
+    /// What is wrong and no service's fault, such as a clock.
+    pub notices: Vec<Evidenced>,
+    /// The fault window.
+    pub fault: Compared,
+    /// What it was compared with.
+    pub baseline: Compared,
+    /// Time that the answer took, milliseconds.
+    pub took_ms: u64,
+    /// True: not all of the traces of the windows were looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub partial: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_reason: Option<String>,
+}
+
+/// A window that was compared.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Compared {
+    /// Its beginning.
+    #[schema(value_type = String)]
+    pub from_ns: Ns,
+    /// Its end.
+    #[schema(value_type = String)]
+    pub to_ns: Ns,
+    /// Spans of it that were looked at.
+    pub spans: u64,
+    /// Whether we chose it.
+    pub chosen: bool,
+}
+
+/// A service, and what speaks against it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Suspect {
+    /// Its name.
+    pub service: String,
+    /// How much speaks against it: the sum of `parts`.
+    pub score: f64,
+    /// How sure it is that the fault lies here, 0 to 1.
+    pub confidence: f64,
+    /// One sentence.
+    pub summary: String,
+    /// What adds how much to the score.
+    pub parts: Vec<Part>,
+    /// Where in the service.
+    pub r#where: Where,
+    /// What differs, strongest first.
+    pub evidence: Vec<Evidenced>,
+    /// Traces to look at.
+    pub examples: Examples,
+    /// Services that suffer from it.
+    pub victims: Vec<Victim>,
+    /// Of the first suspect: why the second is not it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    pub not_runner_up: String,
+}
+
+/// A part of a score.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Part {
+    /// Kind of evidence.
+    pub name: &'static str,
+    /// What it adds.
+    pub score: f64,
+}
+
+/// Where in a service; what is not known is left out.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Where {
+    /// Operation.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    pub operation: String,
+    /// Place in the source.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    pub location: String,
+    /// `caller -> callee`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    pub edge: String,
+    /// Instance.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    pub instance: String,
+    /// Version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    pub version: String,
+}
+
+/// Something that differs between the windows.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Evidenced {
+    /// Kind, such as edge_gap, own_time, missing_log, error_origin.
+    pub kind: &'static str,
+    /// What differs.
+    pub subject: String,
+    /// What it was in the baseline, with unit.
+    pub baseline: String,
+    /// What it is in the fault window.
+    pub fault: String,
+    /// How strong it is, 0 to 1.
+    pub score: f64,
+    /// One sentence.
+    pub text: String,
+    /// Where in the service.
+    pub r#where: Where,
+}
+
+/// Traces to look at.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Examples {
+    /// Ids of traces that show it, at most three.
+    pub failing: Vec<String>,
+    /// Ids of traces that took the same way and do not.
+    pub good: Vec<String>,
+    /// The span to look at in each of `failing`.
+    pub failing_spans: Vec<String>,
+    /// The span to look at in each of `good`.
+    pub good_spans: Vec<String>,
+}
+
+/// A service that suffers from a suspect.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Victim {
+    /// Its name.
+    pub service: String,
+    /// The way on which the fault reaches it, the suspect first.
+    pub path: Vec<String>,
+    /// What it suffers.
+    pub text: String,
+}
+
+// What was read for a question.
+struct Read {
+    names: Names,
+    fault: Traces,
+    baseline: Traces,
+    // Minutes of the baseline and of what is usual, when we chose them.
+    chosen: Option<Chosen>,
+}
+
+impl View {
+    /// Ranks the services by what speaks against them.
+    pub async fn suspects(
+        &self,
+        tenant: &str,
+        question: SuspectsQuestion,
+        now_ns: i64,
+    ) -> Result<SuspectsAnswer, ViewError> {
+        let began = Instant::now();
+        let fault = whole("fault", question.fault, now_ns)?;
+        let given = question.baseline.map(|range| whole("baseline", range, now_ns)).transpose()?;
+        let limit = question.limit.unwrap_or(LIMIT);
+        if !(1..=LIMIT_MAX).contains(&limit) {
+            return Err(ViewError::Invalid(format!("`limit` is 1 to {LIMIT_MAX}")));
+        }
+        let client = self.store.client()?;
+        let ask = ask(&client, tenant);
+        let around = Window {
+            from_ns: fault.from_ns.saturating_sub(REACH_NS),
+            to_ns: fault.to_ns.saturating_add(REACH_NS).min(now_ns.max(fault.to_ns)),
+        };
+        let minutes = evidence::minutes(&ask, around).await?;
+        let chosen = given.is_none().then(|| choose(&minutes, fault));
+        let compared = match (&given, &chosen) {
+            (Some(given), _) => Some(*given),
+            (None, chosen) => chosen.as_ref().and_then(Chosen::window),
+        };
+        let mut spans = spans_of(&minutes, fault);
+        if let Some(window) = compared {
+            let known = match given {
+                Some(given) => spans_of(&evidence::minutes(&ask, given).await?, given),
+                None => spans_of(&minutes, window),
+            };
+            spans = spans.max(known);
+        }
+        // Both windows are thinned out alike: rates are compared.
+        let of = spans.div_ceil(SPANS_MAX).max(1);
+        let mut names = Names::default();
+        let fault_traces = Traces::read(&ask, fault, of, &mut names).await?;
+        let baseline = match compared {
+            Some(window) => Traces::read(&ask, window, of, &mut names).await?,
+            None => Traces::default(),
+        };
+        let read = Read { names, fault: fault_traces, baseline, chosen };
+        let service = question.service;
+        let made = tokio::task::spawn_blocking(move || located(&read, fault, given, service.as_deref(), limit)).await;
+        let mut answer = made.map_err(|_| ViewError::Broken("localization broke off".into()))?;
+        if of > 1 {
+            answer.partial = true;
+            answer.partial_reason = Some(format!("one of {of} traces was looked at"));
+        }
+        answer.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(answer)
+    }
+}
+
+fn located(read: &Read, fault: Window, given: Option<Window>, service: Option<&str>, limit: usize) -> SuspectsAnswer {
+    let names = &read.names;
+    let minutes =
+        |minutes: &[i64]| read.baseline.within(|began_ns| minutes.binary_search(&minute_of(began_ns)).is_ok());
+    let part;
+    let (good, healthy): (&Traces, Vec<Evidence>) = match &read.chosen {
+        Some(chosen) => {
+            part = minutes(&chosen.baseline);
+            (&part, chosen.healthy.iter().map(|minute| minutes(&[*minute]).evidence(names)).collect())
+        }
+        None => (&read.baseline, Vec::new()),
+    };
+    let count = |chosen: &Chosen| chosen.baseline.len() as i64 * 60_000_000_000;
+    let baseline = given.or_else(|| read.chosen.as_ref().and_then(Chosen::baseline_window));
+    let baseline = baseline.unwrap_or(Window { from_ns: fault.from_ns, to_ns: fault.from_ns });
+    let baseline_ns = read.chosen.as_ref().map_or(baseline.to_ns - baseline.from_ns, count);
+    let (good_rows, bad_rows) = (good.evidence(names), read.fault.evidence(names));
+    let (good_sample, bad_sample) = (good.sample(names), read.fault.sample(names));
+    let report = locate::locate(&Question {
+        fault: &bad_rows,
+        baseline: &good_rows,
+        fault_ns: fault.to_ns - fault.from_ns,
+        baseline_ns,
+        healthy: &healthy,
+        samples: Some((&good_sample, &bad_sample)),
+        service,
+        limit,
+        weights: Weights::default(),
+    });
+    let compared = |window: Window, traces: &Traces, chosen: bool| Compared {
+        from_ns: Ns(window.from_ns.into()),
+        to_ns: Ns(window.to_ns.into()),
+        spans: traces.len() as u64,
+        chosen,
+    };
+    told(report, compared(fault, &read.fault, false), compared(baseline, good, given.is_none()))
+}
+
+fn told(report: Report, fault: Compared, baseline: Compared) -> SuspectsAnswer {
+    let suspects = report.suspects.into_iter().map(|suspect| Suspect {
+        service: suspect.service,
+        score: rounded(suspect.score),
+        confidence: rounded(suspect.confidence),
+        summary: suspect.summary,
+        parts: suspect.parts.iter().map(|part| Part { name: part.name, score: rounded(part.score) }).collect(),
+        r#where: place(suspect.place),
+        evidence: suspect.evidence.into_iter().map(evidenced).collect(),
+        examples: Examples {
+            failing: trace_ids(&suspect.examples.failing),
+            good: trace_ids(&suspect.examples.good),
+            failing_spans: span_ids(&suspect.examples.failing),
+            good_spans: span_ids(&suspect.examples.good),
+        },
+        victims: suspect
+            .victims
+            .into_iter()
+            .map(|victim| Victim { service: victim.service, path: victim.path, text: victim.text })
+            .collect(),
+        not_runner_up: suspect.not_runner_up,
+    });
+    SuspectsAnswer {
+        verdict: report.verdict.code(),
+        summary: report.summary,
+        suspects: suspects.collect(),
+        notices: report.notices.into_iter().map(evidenced).collect(),
+        fault,
+        baseline,
+        took_ms: 0,
+        partial: false,
+        partial_reason: None,
+    }
+}
+
+fn evidenced(item: EvidenceItem) -> Evidenced {
+    Evidenced {
+        kind: item.kind.code(),
+        subject: item.subject,
+        baseline: item.baseline,
+        fault: item.fault,
+        score: rounded(item.score),
+        text: item.text,
+        r#where: place(item.place),
+    }
+}
+
+fn place(place: locate::Place) -> Where {
+    let locate::Place { operation, location, edge, instance, version } = place;
+    Where { operation, location, edge, instance, version }
+}
+
+fn trace_ids(examples: &[Example]) -> Vec<String> {
+    examples.iter().map(|example| format!("{:032x}", example.trace_id)).collect()
+}
+
+fn span_ids(examples: &[Example]) -> Vec<String> {
+    examples.iter().map(|example| format!("{:016x}", example.span_id)).collect()
+}
+
+// Four digits are more than anybody reads.
+fn rounded(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}
+
+fn whole(what: &str, range: TimeRange, now_ns: i64) -> Result<Window, ViewError> {
+    if range.from.is_none() {
+        return Err(ViewError::Invalid(format!("`{what}` needs `from`; `to` is now when absent")));
+    }
+    let mut window = range.window(now_ns)?;
+    if range.to.is_none() {
+        window.to_ns = now_ns;
+    }
+    if window.is_empty() {
+        return Err(ViewError::Invalid(format!("`{what}` is empty: `to` must lie after `from`")));
+    }
+    if window.to_ns.saturating_sub(window.from_ns) > WINDOW_MAX_NS {
+        return Err(ViewError::Invalid(format!("`{what}` is at most a day long")));
+    }
+    Ok(window)
+}
+
+fn spans_of(minutes: &[evidence::MinuteRow], window: Window) -> u64 {
+    let (first, last) = (minute_of(window.from_ns), minute_of(window.to_ns.saturating_sub(1)));
+    minutes.iter().filter(|row| (first..=last).contains(&row.minute)).map(|row| row.spans).sum()
+}

@@ -1,0 +1,229 @@
+//! From stored rows to evidence: the traces that begin in a window, whole.
+
+use std::collections::HashMap;
+
+use correlate::evidence::{EvidenceLog, EvidenceSpan, Exception, Minute, PeerType, Template, sample};
+use correlate::graph::{Kind, Name, Names, SpanRef};
+use model::evidence::{Evidence, Sample};
+use model::time::SECOND_NS;
+use store::questions::evidence::{LogRow, SpanRow, logs, spans};
+use store::questions::{Ask, AskError, Window};
+
+use crate::edge::{number, trace_id};
+
+/// A trace may have begun so long before a window that its later spans lie in, and go on so long after it.
+const MARGIN_NS: i64 = 60 * SECOND_NS;
+/// Characters of messages.
+const MESSAGE_CHARS_MAX: usize = 200;
+/// Attributes of these name spaces say what a call is, not to which group of requests it belongs.
+const OF_CALLS: [&str; 20] = [
+    "http.",
+    "url.",
+    "net.",
+    "network.",
+    "server.",
+    "client.",
+    "db.",
+    "rpc.",
+    "messaging.",
+    "code.",
+    "thread.",
+    "exception.",
+    "telemetry.",
+    "process.",
+    "user_agent.",
+    "peer.",
+    "otel.",
+    "faas.",
+    "error.",
+    "sampling.",
+];
+
+/// Spans and log records of some traces.
+#[derive(Debug, Default)]
+pub(super) struct Traces {
+    spans: Vec<EvidenceSpan>,
+    logs: Vec<EvidenceLog>,
+    // Of all that was read: they may be linked to.
+    producers: Vec<EvidenceSpan>,
+    began: HashMap<u64, i64>,
+}
+
+impl Traces {
+    /// Reads the traces that begin in a window; of more than one in `of` only one.
+    pub(super) async fn read(ask: &Ask<'_>, window: Window, of: u64, names: &mut Names) -> Result<Traces, AskError> {
+        let wide =
+            Window { from_ns: window.from_ns.saturating_sub(MARGIN_NS), to_ns: window.to_ns.saturating_add(MARGIN_NS) };
+        let mut traces = Traces::default();
+        spans(ask, wide, of, |row| {
+            let Some(span) = span_of(names, row) else { return };
+            let began = traces.began.entry(span.at.trace_low).or_insert(span.start_ns);
+            *began = span.start_ns.min(*began);
+            if span.kind == Kind::Producer {
+                traces.producers.push(span.clone());
+            }
+            traces.spans.push(span);
+        })
+        .await?;
+        let Traces { began, spans, .. } = &mut traces;
+        began.retain(|_, began| window.from_ns <= *began && *began < window.to_ns);
+        spans.retain(|span| began.contains_key(&span.at.trace_low));
+        let mut templates = HashMap::new();
+        logs(ask, wide, of, |row| {
+            traces
+                .logs
+                .extend(log_of(names, row, &mut templates).filter(|log| traces.began.contains_key(&log.at.trace_low)));
+        })
+        .await?;
+        Ok(traces)
+    }
+
+    /// Spans.
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Those that begin in a part of the window.
+    pub(super) fn within(&self, part: impl Fn(i64) -> bool) -> Traces {
+        let is_in = |at: SpanRef| self.began.get(&at.trace_low).is_some_and(|began| part(*began));
+        Traces {
+            spans: self.spans.iter().filter(|span| is_in(span.at)).cloned().collect(),
+            logs: self.logs.iter().filter(|log| is_in(log.at)).cloned().collect(),
+            producers: self.producers.clone(),
+            began: self.began.clone(),
+        }
+    }
+
+    /// What they tell, added up.
+    pub(super) fn evidence(&self, names: &Names) -> Evidence {
+        let mut minute = Minute::default();
+        minute.add(names, &self.spans, &self.logs, &self.producers);
+        minute.finish(names)
+    }
+
+    /// Some of them one by one.
+    pub(super) fn sample(&self, names: &Names) -> Sample {
+        sample(names, &self.spans, &self.logs, &self.producers)
+    }
+}
+
+fn span_of(names: &mut Names, row: &SpanRow<'_>) -> Option<EvidenceSpan> {
+    let (trace_high, trace_low) = trace_id(row.trace_id)?;
+    let (peer, peer_type) = match (row.db_system, row.destination) {
+        ("", "") if row.peer.is_empty() => (names.intern(row.rpc_service), PeerType::Service),
+        ("", "") => (names.intern(row.peer), PeerType::Service),
+        ("", topic) => (names.intern(topic), PeerType::Topic),
+        (system, _) if row.db_namespace.is_empty() => (names.intern(system), PeerType::Database),
+        (system, _) => (names.intern(&format!("{system}/{}", row.db_namespace)), PeerType::Database),
+    };
+    let mut attributes = Vec::new();
+    for (key, value) in row.resource_attributes.iter().chain(row.span_attributes.iter().filter(|pair| is_group(pair))) {
+        attributes.push((names.intern(key), names.intern(value)));
+    }
+    let exceptions = row.exception_times_ns.iter().zip(&row.exception_types).zip(&row.exception_messages);
+    let exceptions = exceptions
+        .map(|((time_ns, kind), message)| Exception {
+            time_ns: *time_ns,
+            kind: names.intern(kind),
+            message: names.intern(beginning(message)),
+        })
+        .collect();
+    let links = row.link_trace_ids.iter().zip(&row.link_span_ids);
+    let links = links
+        .filter_map(|(trace, span)| Some(SpanRef { trace_low: trace_id(trace)?.1, span_id: number(span)? }))
+        .collect();
+    Some(EvidenceSpan {
+        at: SpanRef { trace_low, span_id: number(row.span_id)? },
+        parent_id: number(row.parent_span_id).unwrap_or(0),
+        trace_high,
+        service: names.intern(row.service),
+        operation: names.intern(row.operation),
+        kind: Kind::from_text(row.kind),
+        shared: row.shared,
+        error: row.error,
+        http_status: row.http_status,
+        grpc_status: row.grpc_status,
+        start_ns: row.start_ns,
+        duration_ns: row.duration_ns,
+        weight: row.weight,
+        version: names.intern(row.version),
+        instance: names.intern(row.instance),
+        message: names.intern(beginning(row.message)),
+        peer,
+        peer_type,
+        attributes,
+        exceptions,
+        links,
+    })
+}
+
+// Equal bodies have equal templates; many lines are the same words.
+type Templates = HashMap<(String, u8), (u64, Name, Name)>;
+
+/// Templates that are remembered.
+const TEMPLATES_MAX: usize = 20_000;
+
+fn log_of(names: &mut Names, row: &LogRow<'_>, templates: &mut Templates) -> Option<EvidenceLog> {
+    let (_, trace_low) = trace_id(row.trace_id)?;
+    let file = row.file.rsplit(['/', '\\']).next().unwrap_or_default();
+    let location = match (file, row.line) {
+        ("", _) => String::new(),
+        (file, "") => file.to_owned(),
+        (file, line) => format!("{file}:{line}"),
+    };
+    let key = (format!("{location}\0{}", row.body), row.severity);
+    let (pattern, template, location) = match templates.get(&key) {
+        Some(known) => *known,
+        None => {
+            let made = Template::of(row.body.as_bytes(), row.severity, &location);
+            let made = (made.key, names.intern(&made.text), names.intern(&made.location));
+            if templates.len() < TEMPLATES_MAX {
+                templates.insert(key, made);
+            }
+            made
+        }
+    };
+    Some(EvidenceLog {
+        at: SpanRef { trace_low, span_id: number(row.span_id).unwrap_or(0) },
+        service: names.intern(row.service),
+        time_ns: row.time_ns,
+        severity: row.severity,
+        pattern,
+        template,
+        location,
+    })
+}
+
+// Whether an attribute may tell groups of requests apart: a tenant, a flag, a region, and not an id.
+fn is_group((key, value): &&(&str, &str)) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    digits < 5 && !OF_CALLS.iter().any(|space| key.starts_with(space)) && !key.ends_with("id") && !key.ends_with("Id")
+        || key.ends_with("tenant.id")
+        || *key == "tenant_id"
+}
+
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(MESSAGE_CHARS_MAX).map_or(text, |(at, _)| &text[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Scenario: attributes of calls, of requests, ids, numbers.
+    // Guarantee: only what may stand for a group of requests is compared by outcome.
+    #[test]
+    fn groups_of_requests() {
+        let is = |key, value| is_group(&&(key, value));
+        for (key, value) in
+            [("feature_flag.variant", "on"), ("app.region", "eu-1"), ("tenant.id", "acme"), ("plan", "free")]
+        {
+            assert!(is(key, value), "{key}");
+        }
+        for (key, value) in [("http.route", "/a"), ("order.id", "x"), ("userId", "7"), ("basket", "1234567")] {
+            assert!(!is(key, value), "{key}");
+        }
+        assert_eq!(beginning("short"), "short");
+        assert_eq!(beginning(&"ä".repeat(300)).chars().count(), MESSAGE_CHARS_MAX);
+    }
+}
