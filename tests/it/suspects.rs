@@ -98,7 +98,7 @@ fn nobody_is_blamed_for_nothing() {
     let program = Program::start_with(&["--set", "tenancy.enabled=true"]);
     let now = json!({"fault": {"from": "now-15m", "to": "now"}});
     let empty = suspects(&program, "a", &now);
-    assert_eq!((&empty["verdict"], &empty["suspects"]), (&json!("no_fault"), &json!([])), "{empty:#}");
+    assert_eq!((&empty["verdict"], &empty["suspects"]), (&json!("unclear"), &json!([])), "{empty:#}");
     let spans = shop(base_ns(), 0..40);
     crate::graph::send(&program, "a", &spans);
     flush(&program, "a");

@@ -3,6 +3,18 @@
 /** Attributes by name; with `typed=true` a list that keeps their order, repeated names and every type. Describes [`Attributes`] as they are written. */
 export type AttributesShape = Record<string, unknown> | TypedAttribute[];
 
+/** A window that was compared. */
+export interface Compared {
+  /** Whether we chose it. */
+  chosen: boolean;
+  /** Its beginning. */
+  from_ns: string;
+  /** Spans of it that were looked at. */
+  spans: number;
+  /** Its end. */
+  to_ns: string;
+}
+
 /** Items by signal. */
 export interface Counts {
   /** Log records. */
@@ -26,6 +38,36 @@ export interface ErrorBody {
   details: Record<string, string>;
   /** One sentence. */
   message: string;
+}
+
+/** Something that differs between the windows. */
+export interface Evidenced {
+  /** What it was in the baseline, with unit. */
+  baseline: string;
+  /** What it is in the fault window. */
+  fault: string;
+  /** Kind, such as edge_gap, own_time, missing_log, error_origin. */
+  kind: string;
+  /** How strong it is, 0 to 1. */
+  score: number;
+  /** What differs. */
+  subject: string;
+  /** One sentence. */
+  text: string;
+  /** Where in the service. */
+  where: Where;
+}
+
+/** Traces to look at. */
+export interface Examples {
+  /** Ids of traces that show it, at most three. */
+  failing: string[];
+  /** The span to look at in each of `failing`. */
+  failing_spans: string[];
+  /** Ids of traces that took the same way and do not. */
+  good: string[];
+  /** The span to look at in each of `good`. */
+  good_spans: string[];
 }
 
 /** Answer of a flush. */
@@ -331,6 +373,14 @@ export interface PanelNode {
   title: string;
 }
 
+/** A part of a score. */
+export interface Part {
+  /** Kind of evidence. */
+  name: string;
+  /** What it adds. */
+  score: number;
+}
+
 /** One kind of oddity. */
 export interface Problem {
   /** Code: `missing_parent`. */
@@ -495,6 +545,63 @@ export interface StoreState {
   state: StoreHealth;
 }
 
+/** A service, and what speaks against it. */
+export interface Suspect {
+  /** How sure it is that the fault lies here, 0 to 1. */
+  confidence: number;
+  /** What differs, strongest first. */
+  evidence: Evidenced[];
+  /** Traces to look at. */
+  examples: Examples;
+  /** Of the first suspect: why the second is not it. */
+  not_runner_up?: string;
+  /** What adds how much to the score. */
+  parts: Part[];
+  /** How much speaks against it: the sum of `parts`. */
+  score: number;
+  /** Its name. */
+  service: string;
+  /** One sentence. */
+  summary: string;
+  /** Services that suffer from it. */
+  victims: Victim[];
+  /** Where in the service. */
+  where: Where;
+}
+
+/** Who is guilty of a fault, and why. */
+export interface SuspectsAnswer {
+  /** What it was compared with. */
+  baseline: Compared;
+  /** The fault window. */
+  fault: Compared;
+  /** What is wrong and no service's fault, such as a clock. */
+  notices: Evidenced[];
+  /** True: not all of the traces of the windows were looked at. */
+  partial?: boolean;
+  /** Why not. */
+  partial_reason?: string | null;
+  /** The verdict in a sentence. */
+  summary: string;
+  /** Distinct services, best first. */
+  suspects: Suspect[];
+  /** Time that the answer took, milliseconds. */
+  took_ms: number;
+  /** localised: the first suspect stands out; unclear: something differs, and nobody stands out; no_fault: nothing differs more than it usually does. */
+  verdict: string;
+}
+
+/** What suspects are asked for. */
+export interface SuspectsBody {
+  baseline?: WindowBody | null;
+  /** When something was wrong. */
+  fault: WindowBody;
+  /** At most so many suspects; 10 when absent. */
+  limit?: number | null;
+  /** Only what this service depends on, itself included. */
+  service?: string | null;
+}
+
 /** One trace. */
 export interface TraceAnswer {
   /** Whether there is a root and every parent is there. */
@@ -629,6 +736,38 @@ export interface TypedAttribute {
   key: string;
   /** Its OTLP `AnyValue`. */
   value: Record<string, unknown>;
+}
+
+/** A service that suffers from a suspect. */
+export interface Victim {
+  /** The way on which the fault reaches it, the suspect first. */
+  path: string[];
+  /** Its name. */
+  service: string;
+  /** What it suffers. */
+  text: string;
+}
+
+/** Where in a service; what is not known is left out. */
+export interface Where {
+  /** `caller -> callee`. */
+  edge?: string;
+  /** Instance. */
+  instance?: string;
+  /** Place in the source. */
+  location?: string;
+  /** Operation. */
+  operation?: string;
+  /** Version. */
+  version?: string;
+}
+
+/** A window of time, as in a query string: RFC 3339, epoch in s/ms/µs/ns (also as a number), or relative. */
+export interface WindowBody {
+  /** Its beginning; inclusive. */
+  from: string;
+  /** Its end; exclusive; now when absent. */
+  to?: string | null;
 }
 
 /** What only Zipkin spans have. */
