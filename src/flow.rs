@@ -34,7 +34,7 @@ use crate::roll::Roller;
 use crate::status::{Acceptance, Health};
 use crate::vitals::Vitals;
 use crate::waterline::Waterline;
-use crate::{clock, descriptors, recover, roll_metrics, storage};
+use crate::{clock, descriptors, evidence, recover, roll_metrics, storage};
 
 /// Open requests may end within this time after the signal.
 const GRACE: Duration = Duration::from_secs(2);
@@ -134,12 +134,9 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let lanes = std::thread::Builder::new().name("lanes".into()).spawn(move || lanes.run(&lanes_messages))?;
 
     // The roller: stored spans to the service graph. Nothing waits for it but a flush.
-    let (roller, catch_up) = Roller::new(
-        store.clone(),
-        roll_owner(recovery.hash_key),
-        config.storage.url.is_none(),
-        roll_metrics::Metrics::register(&mut registry),
-    );
+    let roll_metrics = roll_metrics::Metrics::register(&mut registry);
+    let (roller, catch_up) =
+        Roller::new(store.clone(), roll_owner(recovery.hash_key), config.storage.url.is_none(), roll_metrics.clone());
     let rolling = tokio::spawn(roller.run(place.schema()));
 
     // What is stored frees the journal; counters and ledger are written every second.
@@ -149,6 +146,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     // Intake and doors, last: now there is a place for everything.
     let acceptance = Arc::new(Acceptance::new(journal.clone()));
     let view = View::new(store.clone());
+    let keeping = tokio::spawn(evidence::keep(store.clone(), view.clone(), roll_metrics, place.schema()));
     let names = view.clone();
     let intake = Door::new(
         journal.clone(),
@@ -216,6 +214,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     }
     // What it leaves undone is done again after the next start.
     rolling.abort();
+    keeping.abort();
     releasing.abort();
     journal.release(waterline.level());
     journal.set_totals(books.totals());

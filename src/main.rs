@@ -13,6 +13,7 @@ mod demo_page;
 mod demo_run;
 mod demo_send;
 mod descriptors;
+mod evidence;
 mod flow;
 mod import;
 mod import_formats;

@@ -23,6 +23,10 @@ pub(crate) struct Metrics {
     pub(crate) dirty: Gauge,
     /// Age of the oldest stored spans that are not rolled up.
     pub(crate) lag: Gauge<f64, AtomicU64>,
+    /// Minutes whose evidence was made.
+    pub(crate) evidence: Counter,
+    /// Time spent on that.
+    pub(crate) evidence_seconds: Counter<f64, AtomicU64>,
     /// Whether it is this process that rolls.
     pub(crate) leading: Gauge,
 }
@@ -47,6 +51,13 @@ impl Metrics {
             "Age of the oldest stored spans that are not in the graph",
             Unit::Seconds,
             metrics.lag.clone(),
+        );
+        registry.register("evidence_minutes", "Minutes whose evidence was made", metrics.evidence.clone());
+        registry.register_with_unit(
+            "evidence",
+            "Time spent on making evidence",
+            Unit::Seconds,
+            metrics.evidence_seconds.clone(),
         );
         registry.register("leading", "1 while this process rolls for its database", metrics.leading.clone());
         metrics

@@ -13,6 +13,7 @@ mod client;
 mod column;
 mod config;
 mod dictionary;
+pub mod evidence;
 mod index;
 mod json;
 mod lane;

@@ -38,6 +38,7 @@ const DERIVED: &[(&str, &str)] = &[
     ("graph_nodes", include_str!("../../schemas/0001/42_graph_nodes.sql")),
     ("graph_progress", include_str!("../../schemas/0001/43_graph_progress.sql")),
     ("graph_lease", include_str!("../../schemas/0001/44_graph_lease.sql")),
+    ("evidence_minutes", include_str!("../../schemas/0001/50_evidence_minutes.sql")),
 ];
 const DATABASE: &str = include_str!("../../schemas/0001/00_database.sql");
 
@@ -163,10 +164,11 @@ impl Application<'_> {
                 None => return Err(Step::race(format!("table {} has gone", table.def().name))),
             }
         }
-        if let Some(minutes) = tables.iter().find(|row| row.name == "graph_minutes") {
+        for name in ["graph_minutes", "evidence_minutes"] {
+            let Some(minutes) = tables.iter().find(|row| row.name == name) else { continue };
             let kept = self.config.retention.graph.as_secs().min(TTL_SECONDS_MAX);
             let wanted = (kept > 0).then(|| expiry("greatest(Minute, RolledAt)", kept));
-            self.follow_retention("graph_minutes", minutes, wanted).await?;
+            self.follow_retention(name, minutes, wanted).await?;
         }
         self.note_version().await?;
         Ok(entries)

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::graph::{base_ns, shop};
-use crate::program::{Answer, Program, request};
+use crate::program::{Answer, Program, eventually, request};
 
 fn ask(program: &Program, tenant: &str, body: &Value) -> Answer {
     let headers = [("content-type", "application/json"), ("x-scope-orgid", tenant)];
@@ -25,13 +25,13 @@ fn flush(program: &Program, tenant: &str) {
     assert_eq!(flushed.status, 200, "{}", flushed.text());
 }
 
-/// Plays `minutes` of the shop, of which the last three are broken; gives the truth and the broken window.
-fn broken(program: &Program, tenant: &str, fault: &str, rate: &str, seed: &str) -> (Value, Value) {
+/// Plays the last minutes of the shop, of which the ninth to eleventh are broken; gives the truth and the window.
+fn broken(program: &Program, tenant: &str, fault: &str, length: &str, seed: &str) -> (Value, Value) {
     let dir = tempfile::tempdir().unwrap();
     let truth = dir.path().join("truth.jsonl");
     let output = Command::new(env!("CARGO_BIN_EXE_hypocenter"))
         .args(["demo", "--endpoint", &program.otlp_http, "--zipkin-endpoint", &program.zipkin, "--tenant", tenant])
-        .args(["--backfill", "11m", "--duration", "11m", "--rate", rate, "--seed", seed])
+        .args(["--backfill", length, "--duration", length, "--rate", "6", "--seed", seed])
         .args(["--fault", &format!("{fault}@8m+3m"), "--truth"])
         .arg(&truth)
         .output()
@@ -63,7 +63,7 @@ fn the_guilty_come_first() {
         ("swallowed:payment/POST /charge=1", "missing_log"),
     ] {
         let tenant = fault.split(':').next().unwrap();
-        let (truth, asked) = broken(&program, tenant, fault, "6", "11");
+        let (truth, asked) = broken(&program, tenant, fault, "11m", "11");
         flush(&program, tenant);
         let answer = suspects(&program, tenant, &asked);
         assert_eq!(truth["service"], first(&answer), "{fault}: {truth} {answer:#}");
@@ -89,6 +89,39 @@ fn the_guilty_come_first() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains(&format!("1. {}", first(&answer))), "{said}");
     }
+}
+
+// Scenario: a version fails some minutes ago; suspects are asked for from its spans, and again when the evidence of
+// whole minutes is stored; then more spans come to a minute of the baseline.
+// Guarantee: the same service comes first for the same reason; a minute whose evidence is no longer true is read.
+#[test]
+fn stored_evidence_says_the_same() {
+    let program = Program::start_with(&["--set", "tenancy.enabled=true"]);
+    let (truth, asked) = broken(&program, "a", "bad-version:payment=0.6", "17m", "5");
+    flush(&program, "a");
+    let early = suspects(&program, "a", &asked);
+    let made = || {
+        let metrics = request("GET", &format!("{}/metrics", program.http), &[("x-scope-orgid", "a")], &[]).text();
+        let line = metrics.lines().find(|line| line.starts_with("hypocenter_graph_evidence_minutes_total")).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    eventually("the evidence of the minutes is stored", || made() >= 13.0);
+    let late = suspects(&program, "a", &asked);
+    for answer in [&early, &late] {
+        assert_eq!(
+            (first(answer), &answer["verdict"]),
+            (truth["service"].as_str().unwrap(), &json!("localised")),
+            "{answer:#}"
+        );
+    }
+    let kinds = |answer: &Value| -> Vec<String> {
+        let items = answer["suspects"][0]["evidence"].as_array().unwrap().iter();
+        items.map(|item| format!("{} {}", item["kind"], item["subject"])).take(2).collect()
+    };
+    assert_eq!(kinds(&early), kinds(&late));
+    let spans = |answer: &Value| answer["baseline"]["spans"].as_u64().unwrap();
+    assert!(spans(&late).abs_diff(spans(&early)) < spans(&early) / 20, "{} {}", spans(&early), spans(&late));
+    assert!(!late["suspects"][0]["examples"]["failing"].as_array().unwrap().is_empty(), "{late:#}");
 }
 
 // Scenario: nothing is stored; a window without a fault; questions that make no sense; another tenant's data.

@@ -1,10 +1,12 @@
 //! What fault localization asks for: how minutes were, and the spans and log records of windows.
 
 use clickhouse::Row;
+use model::evidence::Evidence;
 use serde::Deserialize;
 
 use super::sql::{Conditions, Param, Sql};
 use super::{Ask, AskError, Window};
+use crate::evidence::{StoredRow, unpack};
 
 /// Resource attributes by which outcomes are told apart, besides version and instance.
 const RESOURCE_KEYS: [&str; 11] = [
@@ -86,6 +88,14 @@ pub struct LogRow<'a> {
 /// How the minutes were that have spans.
 pub async fn minutes(ask: &Ask<'_>, window: Window) -> Result<Vec<MinuteRow>, AskError> {
     Ok(Sql::new(include_str!("evidence_minutes.sql"), ask.tenant).window(window).query(ask).fetch_all().await?)
+}
+
+/// The stored evidence of the window's minutes: minute, its spans when it was made, evidence. What other rules
+/// made is left out.
+pub async fn stored(ask: &Ask<'_>, window: Window) -> Result<Vec<(i64, u64, Evidence)>, AskError> {
+    let sql = Sql::new(include_str!("evidence_stored.sql"), ask.tenant).window(window);
+    let rows: Vec<StoredRow> = sql.query(ask).fetch_all().await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.minute, row.spans, unpack(&row.evidence)?))).collect())
 }
 
 /// Hands every span of the window to `each`; of more than one in `of` traces only one.

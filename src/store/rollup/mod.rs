@@ -17,6 +17,7 @@ pub use rows::{
 };
 
 use crate::access::{LookupError, Store};
+use crate::evidence::{EvidenceRow, StaleRow};
 use crate::trouble::{code, describe};
 
 /// Longest wait for an answer.
@@ -242,6 +243,17 @@ impl Rolling {
         let query = self.ask(include_str!("strangers.sql")).param("generation", generation);
         let rows: Vec<rows::TenantMinute> = self.all(query.param("writer", writer).param("rule", rule)).await?;
         Ok(rows.into_iter().map(|row| (row.tenant, row.minute)).collect())
+    }
+
+    /// Minutes whose evidence is missing, or older than their spans or the rule; not before `after` has passed.
+    pub async fn stale_evidence(&self, rule: u16, after: Duration, limit: u64) -> Result<Vec<StaleRow>, LookupError> {
+        let query = self.ask(include_str!("stale.sql")).param("rule", rule).param("after_s", after.as_secs());
+        self.all(query.param("limit", limit)).await
+    }
+
+    /// Writes the evidence of minutes.
+    pub async fn write_evidence(&self, rows: &[EvidenceRow]) -> Result<(), LookupError> {
+        self.insert("evidence_minutes", rows).await
     }
 
     fn ask(&self, sql: &str) -> Query {

@@ -62,6 +62,7 @@ async fn an_older_store_is_completed() {
         "DROP TABLE graph_minutes SYNC",
         "DROP TABLE graph_progress SYNC",
         "DROP TABLE graph_lease SYNC",
+        "DROP TABLE evidence_minutes SYNC",
     ] {
         execute(&client, sql).await;
     }

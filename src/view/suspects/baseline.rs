@@ -4,7 +4,8 @@ use model::time::SECOND_NS;
 use store::questions::Window;
 use store::questions::evidence::MinuteRow;
 
-const MINUTE_NS: i64 = 60 * SECOND_NS;
+/// Nanoseconds of a minute.
+pub(super) const MINUTE_NS: i64 = 60 * SECOND_NS;
 /// Usual minutes are looked for in so much time before the fault, else after it.
 pub(super) const REACH_NS: i64 = 60 * MINUTE_NS;
 /// Minutes of a baseline.
@@ -20,16 +21,19 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// From the first to the last minute; `None` without any.
-    pub(super) fn window(&self) -> Option<Window> {
-        let all = || self.baseline.iter().chain(&self.healthy);
-        Some(Window { from_ns: all().min()? * MINUTE_NS, to_ns: (all().max()? + 1) * MINUTE_NS })
+    /// The baseline's minutes, those that follow each other together.
+    pub(super) fn baseline_windows(&self) -> Vec<Window> {
+        let run = |minutes: &[i64]| Window {
+            from_ns: minutes[0] * MINUTE_NS,
+            to_ns: (minutes[minutes.len() - 1] + 1) * MINUTE_NS,
+        };
+        self.baseline.chunk_by(|a, b| a + 1 == *b).map(run).collect()
     }
 
-    /// From the first to the last minute of the baseline.
-    pub(super) fn baseline_window(&self) -> Option<Window> {
-        let (first, last) = (self.baseline.first()?, self.baseline.last()?);
-        Some(Window { from_ns: first * MINUTE_NS, to_ns: (last + 1) * MINUTE_NS })
+    /// Every minute to learn from.
+    pub(super) fn healthy_windows(&self) -> Vec<Window> {
+        let window = |minute: &i64| Window { from_ns: minute * MINUTE_NS, to_ns: (minute + 1) * MINUTE_NS };
+        self.healthy.iter().map(window).collect()
     }
 }
 
@@ -108,6 +112,7 @@ mod tests {
         let after = choose(&rows((103..110).map(|minute| (minute, 0))), fault(100, 3));
         assert_eq!((after.baseline.as_slice(), after.healthy.as_slice()), (&[104, 105, 106, 107, 108][..], &[109][..]));
         assert_eq!(choose(&[], fault(100, 3)), Chosen::default());
-        assert_eq!(Chosen::default().window(), None);
+        assert_eq!(chosen.baseline_windows(), [fault(92, 5), fault(98, 1)]);
+        assert!(Chosen::default().baseline_windows().is_empty() && Chosen::default().healthy_windows().is_empty());
     }
 }

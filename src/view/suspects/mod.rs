@@ -3,6 +3,7 @@
 //! but with what the fault is compared when nobody says so (`baseline`).
 
 mod baseline;
+mod gather;
 mod read;
 
 use std::time::Instant;
@@ -17,7 +18,8 @@ use utoipa::ToSchema;
 use crate::shared::Ns;
 use crate::time::TimeRange;
 use crate::{View, ViewError, ask};
-use baseline::{Chosen, REACH_NS, choose, minute_of};
+use baseline::{Chosen, MINUTE_NS, REACH_NS, choose};
+use gather::{Known, Stretch};
 use read::Traces;
 
 /// Spans of a window that are looked at; of more, whole traces are left out evenly.
@@ -188,13 +190,14 @@ pub struct Victim {
     pub text: String,
 }
 
-// What was read for a question.
-struct Read {
+// What was gathered for a question.
+struct Gathered {
     names: Names,
-    fault: Traces,
-    baseline: Traces,
-    // Minutes of the baseline and of what is usual, when we chose them.
-    chosen: Option<Chosen>,
+    fault: Stretch,
+    baseline: Stretch,
+    healthy: Vec<Stretch>,
+    // Traces of baseline and fault, where not all of theirs were read.
+    samples: Option<(Traces, Traces)>,
 }
 
 impl View {
@@ -219,76 +222,113 @@ impl View {
             to_ns: fault.to_ns.saturating_add(REACH_NS).min(now_ns.max(fault.to_ns)),
         };
         let minutes = evidence::minutes(&ask, around).await?;
-        let chosen = given.is_none().then(|| choose(&minutes, fault));
-        let compared = match (&given, &chosen) {
-            (Some(given), _) => Some(*given),
-            (None, chosen) => chosen.as_ref().and_then(Chosen::window),
+        let chosen = match given {
+            Some(_) => Chosen::default(),
+            None => choose(&minutes, fault),
         };
-        let mut spans = spans_of(&minutes, fault);
-        if let Some(window) = compared {
-            let known = match given {
-                Some(given) => spans_of(&evidence::minutes(&ask, given).await?, given),
-                None => spans_of(&minutes, window),
-            };
-            spans = spans.max(known);
+        let mut known = Known::default();
+        known.add(&minutes);
+        let good: Vec<Window> = given.map_or_else(|| chosen.baseline_windows(), |given| vec![given]);
+        let usual: Vec<Window> = chosen.healthy_windows();
+        if let Some(given) = given {
+            known.add(&evidence::minutes(&ask, given).await?);
+            known.read(&ask, given).await?;
         }
-        // Both windows are thinned out alike: rates are compared.
-        let of = spans.div_ceil(SPANS_MAX).max(1);
+        known.read(&ask, around).await?;
+        // All windows are thinned out alike.
+        let of = known.unread(&[&[fault], &good[..], &usual[..]].concat()).div_ceil(SPANS_MAX).max(1);
         let mut names = Names::default();
-        let fault_traces = Traces::read(&ask, fault, of, &mut names).await?;
-        let baseline = match compared {
-            Some(window) => Traces::read(&ask, window, of, &mut names).await?,
-            None => Traces::default(),
+        let (mut baseline, mut healthy) = (Stretch::default(), Vec::new());
+        let bad = known.gather(&ask, fault, of, &mut names).await?;
+        for window in &good {
+            baseline.extend(known.gather(&ask, *window, of, &mut names).await?);
+        }
+        for window in &usual {
+            healthy.push(known.gather(&ask, *window, of, &mut names).await?);
+        }
+        let compared = Window {
+            from_ns: good.iter().map(|window| window.from_ns).min().unwrap_or(fault.from_ns),
+            to_ns: good.iter().map(|window| window.to_ns).max().unwrap_or(fault.from_ns),
         };
-        let read = Read { names, fault: fault_traces, baseline, chosen };
+        let samples = match bad.is_read() && baseline.is_read() {
+            true => None,
+            false => Some((
+                known.sample(&ask, compared, &mut names).await?,
+                known.sample(&ask, known.trimmed(fault), &mut names).await?,
+            )),
+        };
+        let is_trimmed = bad.is_trimmed;
+        let windows = Windows {
+            fault: known.trimmed(fault),
+            baseline: compared,
+            baseline_ns: good.iter().map(|window| window.to_ns - window.from_ns).sum(),
+            chosen: given.is_none(),
+        };
+        let gathered = Gathered { names, fault: bad, baseline, healthy, samples };
         let service = question.service;
-        let made = tokio::task::spawn_blocking(move || located(&read, fault, given, service.as_deref(), limit)).await;
+        let made = tokio::task::spawn_blocking(move || located(&gathered, windows, service.as_deref(), limit)).await;
         let mut answer = made.map_err(|_| ViewError::Broken("localization broke off".into()))?;
+        let mut reasons = Vec::new();
         if of > 1 {
+            reasons.push(format!("one of {of} traces was looked at"));
+        }
+        if is_trimmed {
+            reasons.push("the window was cut to whole minutes".to_owned());
+        }
+        if !reasons.is_empty() {
             answer.partial = true;
-            answer.partial_reason = Some(format!("one of {of} traces was looked at"));
+            answer.partial_reason = Some(reasons.join("; "));
         }
         answer.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(answer)
     }
+
+    /// The evidence of a minute that has about `spans` spans, for the keeper to store.
+    pub async fn evidence_of(&self, tenant: &str, minute: i64, spans: u64) -> Result<Evidence, ViewError> {
+        let client = self.store.client()?;
+        let window = Window { from_ns: minute * MINUTE_NS, to_ns: (minute + 1) * MINUTE_NS };
+        let mut names = Names::default();
+        let of = spans.div_ceil(SPANS_MAX).max(1);
+        let traces = Traces::read(&ask(&client, tenant), window, of, &mut names).await?;
+        let made = tokio::task::spawn_blocking(move || traces.evidence(&names)).await;
+        made.map_err(|_| ViewError::Broken("making evidence broke off".into()))
+    }
 }
 
-fn located(read: &Read, fault: Window, given: Option<Window>, service: Option<&str>, limit: usize) -> SuspectsAnswer {
-    let names = &read.names;
-    let minutes =
-        |minutes: &[i64]| read.baseline.within(|began_ns| minutes.binary_search(&minute_of(began_ns)).is_ok());
-    let part;
-    let (good, healthy): (&Traces, Vec<Evidence>) = match &read.chosen {
-        Some(chosen) => {
-            part = minutes(&chosen.baseline);
-            (&part, chosen.healthy.iter().map(|minute| minutes(&[*minute]).evidence(names)).collect())
-        }
-        None => (&read.baseline, Vec::new()),
+#[derive(Clone, Copy)]
+struct Windows {
+    fault: Window,
+    baseline: Window,
+    baseline_ns: i64,
+    chosen: bool,
+}
+
+fn located(gathered: &Gathered, windows: Windows, service: Option<&str>, limit: usize) -> SuspectsAnswer {
+    let Gathered { names, fault, baseline, healthy, samples } = gathered;
+    let healthy: Vec<Evidence> = healthy.iter().map(|part| part.evidence(names)).collect();
+    let (good_rows, bad_rows) = (baseline.evidence(names), fault.evidence(names));
+    let (good_sample, bad_sample) = match samples {
+        Some((good, bad)) => (good.sample(names), bad.sample(names)),
+        None => (baseline.sample(names), fault.sample(names)),
     };
-    let count = |chosen: &Chosen| chosen.baseline.len() as i64 * 60_000_000_000;
-    let baseline = given.or_else(|| read.chosen.as_ref().and_then(Chosen::baseline_window));
-    let baseline = baseline.unwrap_or(Window { from_ns: fault.from_ns, to_ns: fault.from_ns });
-    let baseline_ns = read.chosen.as_ref().map_or(baseline.to_ns - baseline.from_ns, count);
-    let (good_rows, bad_rows) = (good.evidence(names), read.fault.evidence(names));
-    let (good_sample, bad_sample) = (good.sample(names), read.fault.sample(names));
     let report = locate::locate(&Question {
         fault: &bad_rows,
         baseline: &good_rows,
-        fault_ns: fault.to_ns - fault.from_ns,
-        baseline_ns,
+        fault_ns: windows.fault.to_ns - windows.fault.from_ns,
+        baseline_ns: windows.baseline_ns,
         healthy: &healthy,
         samples: Some((&good_sample, &bad_sample)),
         service,
         limit,
         weights: Weights::default(),
     });
-    let compared = |window: Window, traces: &Traces, chosen: bool| Compared {
+    let compared = |window: Window, part: &Stretch, chosen: bool| Compared {
         from_ns: Ns(window.from_ns.into()),
         to_ns: Ns(window.to_ns.into()),
-        spans: traces.len() as u64,
+        spans: part.spans(),
         chosen,
     };
-    told(report, compared(fault, &read.fault, false), compared(baseline, good, given.is_none()))
+    told(report, compared(windows.fault, fault, false), compared(windows.baseline, baseline, windows.chosen))
 }
 
 fn told(report: Report, fault: Compared, baseline: Compared) -> SuspectsAnswer {
@@ -371,9 +411,4 @@ fn whole(what: &str, range: TimeRange, now_ns: i64) -> Result<Window, ViewError>
         return Err(ViewError::Invalid(format!("`{what}` is at most a day long")));
     }
     Ok(window)
-}
-
-fn spans_of(minutes: &[evidence::MinuteRow], window: Window) -> u64 {
-    let (first, last) = (minute_of(window.from_ns), minute_of(window.to_ns.saturating_sub(1)));
-    minutes.iter().filter(|row| (first..=last).contains(&row.minute)).map(|row| row.spans).sum()
 }

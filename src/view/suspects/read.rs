@@ -50,13 +50,26 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    /// Reads the traces that begin in a window; of more than one in `of` only one.
+    /// Reads the traces that begin in a window; one of `of`, which then stands for all of them.
     pub(super) async fn read(ask: &Ask<'_>, window: Window, of: u64, names: &mut Names) -> Result<Traces, AskError> {
+        Traces::read_around(ask, window, (MARGIN_NS, MARGIN_NS), of, names).await
+    }
+
+    /// The same; a trace that goes on for longer than `after_ns` is cut, one that began longer than `before_ns`
+    /// before the window is taken for one that begins in it.
+    pub(super) async fn read_around(
+        ask: &Ask<'_>,
+        window: Window,
+        (before_ns, after_ns): (i64, i64),
+        of: u64,
+        names: &mut Names,
+    ) -> Result<Traces, AskError> {
         let wide =
-            Window { from_ns: window.from_ns.saturating_sub(MARGIN_NS), to_ns: window.to_ns.saturating_add(MARGIN_NS) };
+            Window { from_ns: window.from_ns.saturating_sub(before_ns), to_ns: window.to_ns.saturating_add(after_ns) };
         let mut traces = Traces::default();
         spans(ask, wide, of, |row| {
-            let Some(span) = span_of(names, row) else { return };
+            let Some(mut span) = span_of(names, row) else { return };
+            span.weight *= of as f64;
             let began = traces.began.entry(span.at.trace_low).or_insert(span.start_ns);
             *began = span.start_ns.min(*began);
             if span.kind == Kind::Producer {
@@ -78,20 +91,17 @@ impl Traces {
         Ok(traces)
     }
 
+    /// Takes all of others; no trace is in both.
+    pub(super) fn extend(&mut self, other: Traces) {
+        self.spans.extend(other.spans);
+        self.logs.extend(other.logs);
+        self.producers.extend(other.producers);
+        self.began.extend(other.began);
+    }
+
     /// Spans.
     pub(super) fn len(&self) -> usize {
         self.spans.len()
-    }
-
-    /// Those that begin in a part of the window.
-    pub(super) fn within(&self, part: impl Fn(i64) -> bool) -> Traces {
-        let is_in = |at: SpanRef| self.began.get(&at.trace_low).is_some_and(|began| part(*began));
-        Traces {
-            spans: self.spans.iter().filter(|span| is_in(span.at)).cloned().collect(),
-            logs: self.logs.iter().filter(|log| is_in(log.at)).cloned().collect(),
-            producers: self.producers.clone(),
-            began: self.began.clone(),
-        }
     }
 
     /// What they tell, added up.

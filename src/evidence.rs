@@ -1,0 +1,74 @@
+//! The keeper of evidence: makes, once a minute is over, what its traces tell fault localization, and makes it
+//! anew when spans came late. So hours of baseline are a few rows, and a question reads no more of the raw spans
+//! than examples need.
+//!
+//! Which minutes there are and how many spans they have the service graph says; who rolls that up keeps this
+//! too. Nothing waits for it: a minute without evidence is read from its spans when it is asked for.
+
+use std::time::Duration;
+
+use model::evidence::RULE;
+use store::evidence::{EvidenceRow, pack};
+use store::{LookupError, Store};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::debug;
+use view::{View, ViewError};
+
+use crate::clock;
+use crate::roll_metrics::Metrics;
+use crate::storage::Schema;
+
+/// How often it looks for work.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A minute's traces may go on for so long after it.
+const AFTER: Duration = Duration::from_secs(150);
+/// Minutes of one look.
+const MINUTES_MAX: u64 = 20;
+/// After a minute it rests so many times as long as that took: it must not be in the way of ingest.
+const REST_TIMES: u32 = 4;
+/// Pause after a failure.
+const PAUSE: Duration = Duration::from_secs(20);
+
+/// Keeps evidence for ever, once there are tables and while this process rolls.
+pub(crate) async fn keep(store: Store, view: View, metrics: Metrics, mut schema: watch::Receiver<Schema>) {
+    if schema.wait_for(|schema| *schema == Schema::Applied).await.is_err() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if metrics.leading.get() == 0 {
+            continue;
+        }
+        if let Err(reason) = look(&store, &view, &metrics).await {
+            metrics.failures.inc();
+            debug!(%reason, "evidence cannot be made now; trying again");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn look(store: &Store, view: &View, metrics: &Metrics) -> Result<(), String> {
+    let rolling = store.rolling().map_err(|error: LookupError| error.to_string())?;
+    let stale = rolling.stale_evidence(RULE as u16, AFTER, MINUTES_MAX).await.map_err(|error| error.to_string())?;
+    for minute in stale {
+        let began = Instant::now();
+        let made = view.evidence_of(&minute.tenant, minute.minute, minute.spans).await;
+        let evidence = made.map_err(|error: ViewError| error.to_string())?;
+        let now_ns = clock::now_ns();
+        let row = EvidenceRow {
+            tenant: minute.tenant,
+            minute_s: u32::try_from(minute.minute * 60).unwrap_or(0),
+            generation: now_ns.unsigned_abs(),
+            rule: RULE as u16,
+            spans: minute.spans,
+            rolled_ns: now_ns,
+            evidence: pack(&evidence),
+        };
+        rolling.write_evidence(&[row]).await.map_err(|error| error.to_string())?;
+        metrics.evidence.inc();
+        metrics.evidence_seconds.inc_by(began.elapsed().as_secs_f64());
+        tokio::time::sleep(began.elapsed() * REST_TIMES).await;
+    }
+    Ok(())
+}
