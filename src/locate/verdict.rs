@@ -4,8 +4,8 @@ use crate::ask::Question;
 use crate::healthy::Healthy;
 use crate::report::{EvidenceItem, Report, Suspect, Verdict};
 
-/// Confidence from which the first suspect is the answer.
-const SURE: f64 = 0.5;
+/// Confidence from which the first suspect is the answer. Two faults of the same strength still are.
+const SURE: f64 = 0.4;
 /// What a runner-up with the same score takes off.
 const RIVAL: f64 = 0.5;
 
@@ -34,7 +34,7 @@ pub(crate) fn report(question: &Question, healthy: &Healthy, mut suspects: Vec<S
             let told = if healthy.minutes > 0 { format!(" ({} healthy minutes)", healthy.minutes) } else { String::new() };
             (Verdict::NoFault, format!("Nothing differs more than it does without a fault{told}; what differs most: {}", first.summary))
         }
-        Some(first) if first.confidence < SURE * 0.6 => {
+        Some(first) if first.confidence < SURE => {
             (Verdict::Unclear, format!("No service stands out; the first guess: {}", first.summary))
         }
         Some(first) => (Verdict::Localised, first.summary.clone()),
