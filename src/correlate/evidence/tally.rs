@@ -117,7 +117,9 @@ impl Tally {
             let spot = &digest.tree.spots[place];
             let span = source.span(spot);
             let count = Count::new(span.weight);
-            if let Some(row) = self.operations.at((span.service, span.operation, seen.is_caller), |key| rank2(texts, key.0, key.1)) {
+            if let Some(row) =
+                self.operations.at((span.service, span.operation, seen.is_caller), |key| rank2(texts, key.0, key.1))
+            {
                 row.0.add(count);
                 row.1.add(if seen.error { count } else { Count::default() });
                 row.2.add(seen.self_ns, count);
@@ -172,7 +174,8 @@ impl Tally {
         self.errors.sort_unstable_by_key(key);
         self.errors.dedup_by(|next, kept| (next.0, next.1, next.2, next.3) == (kept.0, kept.1, kept.2, kept.3));
         for (service, operation, what, starts, place) in &self.errors {
-            let rank = |key: &(Name, Name, What)| mix(rank2(texts, key.0, key.1), texts.hash(key.2.0) ^ u64::from(key.2.1));
+            let rank =
+                |key: &(Name, Name, What)| mix(rank2(texts, key.0, key.1), texts.hash(key.2.0) ^ u64::from(key.2.1));
             let Some(row) = self.origins.at((*service, *operation, *what), rank) else { continue };
             if !starts {
                 row.passes.add(digest.count);
@@ -281,9 +284,16 @@ impl Tally {
         }));
         let (operations, more) = self.operations.finish(|key| rank2(texts, key.0, key.1));
         rows(more);
-        evidence.operations.extend(operations.into_iter().map(|((service, operation, is_caller), (spans, errors, self_time))| {
-            OperationRow { service: text(service), operation: text(operation), is_caller, spans, errors, self_time }
-        }));
+        evidence.operations.extend(operations.into_iter().map(
+            |((service, operation, is_caller), (spans, errors, self_time))| OperationRow {
+                service: text(service),
+                operation: text(operation),
+                is_caller,
+                spans,
+                errors,
+                self_time,
+            },
+        ));
         let (edges, more) = self.edges.finish(|key| mix(rank2(texts, key.0, key.1), texts.hash(key.2)));
         rows(more);
         evidence.edges.extend(edges.into_iter().map(|((caller, operation, callee, edge), of)| EdgeRow {
@@ -324,7 +334,9 @@ impl Tally {
         }));
         let (events, more) = self.events.finish(|key| priority(key.1, mix(key.0, 0)));
         rows(more);
-        evidence.events.extend(events.into_iter().map(|((event, _), info)| event_row(names, event, info.unwrap_or_default())));
+        evidence
+            .events
+            .extend(events.into_iter().map(|((event, _), info)| event_row(names, event, info.unwrap_or_default())));
         let (patterns, more) = self.patterns.finish(|key| priority(key.2, mix(texts.hash(key.0), key.1)));
         rows(more);
         evidence.patterns.extend(patterns.into_iter().map(|((service, event, _), [lines, failing, good])| {

@@ -125,7 +125,9 @@ fn names_place(case: &Case, report: &Report) -> bool {
         "cpu_contention" => first().any(|item| matches!(item.kind, EvidenceKind::EdgeGap | EvidenceKind::OwnTime)),
         _ => case.inner.split('_').any(|place| {
             let place = place.trim_end_matches(" start");
-            first().any(|item| item.place.location.contains(place) || item.subject.contains(place) || item.text.contains(place))
+            first().any(|item| {
+                item.place.location.contains(place) || item.subject.contains(place) || item.text.contains(place)
+            })
         }),
     }
 }
@@ -144,8 +146,15 @@ fn tell_suspect(suspect: &Suspect, verbose: bool) {
     println!("    {:.2} sure {:.2} {}: {}", suspect.score, suspect.confidence, suspect.service, parts.join(", "));
     println!("        {}", suspect.summary);
     if verbose {
-        suspect.evidence.iter().take(4).for_each(|item| println!("        {:.2} {}: {}", item.score, item.kind.code(), item.text));
-        suspect.victims.iter().for_each(|victim| println!("        victim {}: {}", victim.path.join(" > "), victim.text));
+        suspect
+            .evidence
+            .iter()
+            .take(4)
+            .for_each(|item| println!("        {:.2} {}: {}", item.score, item.kind.code(), item.text));
+        suspect
+            .victims
+            .iter()
+            .for_each(|victim| println!("        victim {}: {}", victim.path.join(" > "), victim.text));
         println!("        {}", suspect.not_runner_up);
     }
 }
@@ -161,8 +170,10 @@ fn background(root: &Path, cases: &[Case], baselines: &BTreeMap<String, Window>)
     let mut minutes: Vec<Window> = prefixes.iter().map(|prefix| window(prefix, false)).collect();
     let day = "baseline/2023-01-30_11_39";
     let baseline = window(&root.join(day), false);
-    let count = |reports: &[Report], verdict: Verdict| reports.iter().filter(|report| report.verdict == verdict).count();
-    let alone: Vec<Report> = minutes.iter().map(|minute| question(&baseline, minute, &[], Weights::default())).collect();
+    let count =
+        |reports: &[Report], verdict: Verdict| reports.iter().filter(|report| report.verdict == verdict).count();
+    let alone: Vec<Report> =
+        minutes.iter().map(|minute| question(&baseline, minute, &[], Weights::default())).collect();
     let mut standardised = Vec::new();
     for place in 0..minutes.len() {
         let own = minutes.remove(place);
@@ -183,7 +194,12 @@ fn background(root: &Path, cases: &[Case], baselines: &BTreeMap<String, Window>)
     let same_day = || cases.iter().filter(|case| case.baseline == day);
     let reports: Vec<Report> = same_day().map(|case| ask(baselines, case, &healthy, Weights::default())).collect();
     let ranks: Vec<usize> = same_day().zip(&reports).map(|(case, report)| rank(report, &case.root)).collect();
-    println!("cases of that day, standardised: {}, {} localised of {}", figures(&ranks), count(&reports, Verdict::Localised), ranks.len());
+    println!(
+        "cases of that day, standardised: {}, {} localised of {}",
+        figures(&ranks),
+        count(&reports, Verdict::Localised),
+        ranks.len()
+    );
 }
 
 // Weights are chosen on the other groups and scored on their own; a group is a service and a fault type.
