@@ -3,7 +3,7 @@
 use crate::tests_shop::{Fate, GOOD, Shop, asked, report};
 use crate::{EvidenceKind, Report, Verdict};
 
-fn evidence<'a>(report: &'a Report, kind: EvidenceKind) -> Option<&'a str> {
+fn evidence(report: &Report, kind: EvidenceKind) -> Option<&str> {
     let items = report.suspects.first()?.evidence.iter();
     items.filter(|item| item.kind == kind).map(|item| item.text.as_str()).next()
 }

@@ -122,7 +122,7 @@ impl Shop {
             self.span(span(id, 3, at, pay_ms + way), "api", "Pay/Charge", Kind::Client, fails);
             self.spans.last_mut().unwrap().peer = self.names.intern("pay.svc");
             if !is("gone") {
-                self.pay(api, id, at + way / 2.0, (pay_ms, query), pod, faults, pay_fails);
+                self.pay(api, id, at + way / 2.0, (pay_ms, query), pod, faults);
             }
             at += pay_ms + way;
         }
@@ -136,16 +136,8 @@ impl Shop {
         self.spans.last_mut().unwrap().links = vec![SpanRef { trace_low: api, span_id: 90 }];
     }
 
-    fn pay(
-        &mut self,
-        trace: u64,
-        client: u64,
-        at: f64,
-        (ms, query): (f64, f64),
-        pod: u64,
-        faults: &[&str],
-        fails: bool,
-    ) {
+    fn pay(&mut self, trace: u64, client: u64, at: f64, (ms, query): (f64, f64), pod: u64, faults: &[&str]) {
+        let fails = faults.contains(&"exception") || (faults.contains(&"bad version") && pod == 1);
         let is = |fault: &str| faults.contains(&fault);
         let id = client + 1;
         let refuses = is("retry storm");

@@ -326,7 +326,7 @@ impl Digest {
         Some(Info::of_call(Name::EMPTY, child.operation))
     }
 
-    // A line without a span id goes to the first span of its service that covers it.
+    // A line without a span id goes to the deepest span of its service that covers it.
     fn span_of(&self, source: &Source, log: &EvidenceLog) -> u64 {
         if log.at.span_id != 0 {
             return log.at.span_id;
@@ -335,8 +335,8 @@ impl Digest {
             let end_ns = span.start_ns.saturating_add_unsigned(span.duration_ns);
             span.service == log.service && (span.start_ns..=end_ns).contains(&log.time_ns)
         };
-        let spans = self.tree.spots.iter().take(CROWD).map(|spot| source.span(spot));
-        spans.filter(covers).last().map_or(0, |span| span.at.span_id)
+        let spots = &self.tree.spots[..self.tree.spots.len().min(CROWD)];
+        spots.iter().rev().map(|spot| source.span(spot)).find(covers).map_or(0, |span| span.at.span_id)
     }
 
     fn sum_up(&mut self, source: &Source) {

@@ -26,6 +26,10 @@ mod tally;
 mod template;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_exact;
+#[cfg(test)]
+mod tests_kit;
 mod texts;
 mod tree;
 

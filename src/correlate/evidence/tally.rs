@@ -107,8 +107,8 @@ impl Tally {
         self.take_spans(source, digest);
         self.take_errors(source, digest);
         self.take_calls(source, digest);
-        self.take_events(source.texts, digest);
-        self.take_lines(source.texts, digest);
+        self.take_events(source, digest);
+        self.take_lines(source, digest);
     }
 
     fn take_spans(&mut self, source: &Source, digest: &Digest) {
@@ -186,7 +186,8 @@ impl Tally {
             let span = source.span(&digest.tree.spots[*place as usize]);
             let message = span.exceptions.first().map_or(span.message, |exception| exception.message);
             let message = source.names.text(message);
-            let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+            let cut = message.len().min(MESSAGE_BYTES_MAX);
+            let end = (0..=cut).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
             let message = &message[..end];
             if !message.is_empty() && row.message.as_ref().is_none_or(|kept| message < kept.as_str()) {
                 row.message = Some(message.to_owned());
@@ -221,7 +222,7 @@ impl Tally {
         }
     }
 
-    fn take_events(&mut self, texts: &Texts, digest: &Digest) {
+    fn take_events(&mut self, source: &Source, digest: &Digest) {
         for seen in &digest.trace.spans {
             let (service, operation) = (Name::of_number(seen.service), Name::of_number(seen.operation));
             let range = seen.events.start as usize..seen.events.end as usize;
@@ -230,11 +231,11 @@ impl Tally {
             }
             let mut from = START;
             for (event, info) in digest.trace.events[range.clone()].iter().zip(&digest.infos[range]) {
-                self.name_event(texts, *event, *info);
-                self.follow(texts, (service, operation, from, *event), digest.count);
+                self.name_event(source.names, *event, *info);
+                self.follow(source.texts, (service, operation, from, *event), digest.count);
                 from = *event;
             }
-            self.follow(texts, (service, operation, from, END), digest.count);
+            self.follow(source.texts, (service, operation, from, END), digest.count);
         }
     }
 
@@ -246,21 +247,23 @@ impl Tally {
         }
     }
 
-    fn name_event(&mut self, texts: &Texts, event: u64, info: Info) {
+    fn name_event(&mut self, names: &Names, event: u64, info: Info) {
         let severe = info.severity >= 13;
         let Some(row) = self.events.at((event, severe), |key| priority(key.1, mix(key.0, 0))) else { return };
-        let order = |info: &Info| (info.kind, info.severity, texts.hash(info.second), texts.hash(info.first));
+        // As rows of other minutes are added: the least.
+        let order = |info: &Info| (info.kind, info.severity, names.text(info.second), names.text(info.first));
         match row {
             Some(known) if *known == info || order(known) < order(&info) => {}
             _ => *row = Some(info),
         }
     }
 
-    fn take_lines(&mut self, texts: &Texts, digest: &Digest) {
+    fn take_lines(&mut self, source: &Source, digest: &Digest) {
+        let texts = source.texts;
         let mut before = None;
         for (service, pattern, info) in &digest.lines {
             let severe = info.severity >= 13;
-            self.name_event(texts, *pattern, *info);
+            self.name_event(source.names, *pattern, *info);
             let rank = |key: &(Name, u64, bool)| priority(key.2, mix(texts.hash(key.0), key.1));
             let Some(row) = self.patterns.at((*service, *pattern, severe), rank) else { continue };
             row[0].add(digest.count);
