@@ -28,6 +28,9 @@ pub const PATTERNS_MAX: usize = 10_000;
 /// Rows of attribute values of a minute.
 pub const ATTRIBUTES_MAX: usize = 10_000;
 
+// Events that are remembered as named.
+const NAMED: usize = 4_096;
+
 // Bytes of an error's message that are kept.
 const MESSAGE_BYTES_MAX: usize = 200;
 
@@ -47,6 +50,8 @@ pub(super) struct Tally {
     patterns: Bounded<(Name, u64, bool), [Count; 3]>,
     attributes: Bounded<(Name, Name, Name), Attribute>,
     cut: Cut,
+    // Events named lately: nearly all are met again.
+    named: Vec<(u64, Info)>,
     // Errors of the trace at hand: service, operation, what, starts here.
     errors: Vec<(Name, Name, What, bool, u32)>,
 }
@@ -94,6 +99,7 @@ impl Default for Tally {
             patterns: Bounded::new(PATTERNS_MAX),
             attributes: Bounded::new(ATTRIBUTES_MAX),
             cut: Cut::default(),
+            named: vec![(0, Info::default()); NAMED],
             errors: Vec::new(),
         }
     }
@@ -248,6 +254,11 @@ impl Tally {
     }
 
     fn name_event(&mut self, names: &Names, event: u64, info: Info) {
+        let slot = &mut self.named[event as usize % NAMED];
+        if *slot == (event, info) {
+            return;
+        }
+        *slot = (event, info);
         let severe = info.severity >= 13;
         let Some(row) = self.events.at((event, severe), |key| priority(key.1, mix(key.0, 0))) else { return };
         // As rows of other minutes are added: the least.
