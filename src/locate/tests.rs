@@ -155,3 +155,23 @@ fn restless_services_count_less() {
     let standardised = asked(&baseline, &fault, &healthy);
     assert_eq!(standardised.suspects[0].service, "pay", "{standardised:#?}");
 }
+
+// Scenario: one request of sixty fails in the fault window, by chance, and another one did in the baseline; then ten.
+// Guarantee: nobody is blamed where as many failed before; who fails ten times is.
+#[test]
+fn hiccups_are_no_fault() {
+    let failing = |first: u64, id: u64, requests: u64| {
+        let mut shop = Shop::open(GOOD, first);
+        shop.spans
+            .iter_mut()
+            .filter(|span| span.at.trace_low <= first + requests && [1, 2, 3, id - 1, id].contains(&span.at.span_id))
+            .for_each(|span| span.error = true);
+        shop.window()
+    };
+    let (baseline, cart) = (failing(10_000, 11, 1), 5);
+    let report = asked(&baseline, &failing(20_000, cart, 1), &[]);
+    assert_eq!(report.verdict, Verdict::NoFault, "{report:#?}");
+    assert!(report.suspects.iter().all(|suspect| suspect.score < 0.1), "{report:#?}");
+    let report = asked(&baseline, &failing(20_000, cart, 10), &[]);
+    assert_eq!((report.suspects[0].service.as_str(), report.verdict), ("cart", Verdict::Localised), "{report:#?}");
+}
