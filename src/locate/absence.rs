@@ -85,8 +85,7 @@ fn meant<'a>(question: &Question<'a>) -> Vec<Missed<'a>> {
 
 // Calls that do not: the operation used to have server spans below it, and whose it has fewer of is missed.
 fn unnamed<'a>(question: &Question<'a>) -> Vec<Missed<'a>> {
-    let named: BTreeSet<(&str, &str)> =
-        meant(question).iter().map(|call| (call.caller, call.operation)).collect();
+    let named: BTreeSet<(&str, &str)> = meant(question).iter().map(|call| (call.caller, call.operation)).collect();
     let (before, now) = (clients(question.baseline), clients(question.fault));
     let mut calls = Vec::new();
     for ((caller, operation), (answered_b, silent_b)) in before {
@@ -96,7 +95,15 @@ fn unnamed<'a>(question: &Question<'a>) -> Vec<Missed<'a>> {
         }
         for (callee, part) in missed(question, caller, operation) {
             let (total_b, total) = ((answered_b + silent_b) * part, (answered_f + silent_f) * part);
-            calls.push(Missed { caller, operation, callee, silent: silent_f * part, total, silent_b: silent_b * part, total_b });
+            calls.push(Missed {
+                caller,
+                operation,
+                callee,
+                silent: silent_f * part,
+                total,
+                silent_b: silent_b * part,
+                total_b,
+            });
         }
     }
     calls
@@ -125,10 +132,18 @@ impl Missed<'_> {
             );
             (self.caller, EvidenceKind::BrokenPropagation, text)
         } else if gone {
-            let text = format!("{counts} are answered by nobody ({} before), and {} sends no spans at all", percent(before), self.callee);
+            let text = format!(
+                "{counts} are answered by nobody ({} before), and {} sends no spans at all",
+                percent(before),
+                self.callee
+            );
             (self.callee, EvidenceKind::MissingService, text)
         } else {
-            (self.callee, EvidenceKind::MissingService, format!("{counts} are answered by nobody, {} before", percent(before)))
+            (
+                self.callee,
+                EvidenceKind::MissingService,
+                format!("{counts} are answered by nobody, {} before", percent(before)),
+            )
         };
         let operation = if astray { self.operation.to_owned() } else { String::new() };
         Finding {
@@ -231,7 +246,10 @@ fn silent_services(question: &Question, alive: &BTreeMap<&str, f64>) -> Vec<Find
                 fault: 0.0,
                 unit: Unit::Times,
                 hits: 0.0,
-                text: format!("{service} sends no spans; about {} pieces of work were to be expected of it", number(expected)),
+                text: format!(
+                    "{service} sends no spans; about {} pieces of work were to be expected of it",
+                    number(expected)
+                ),
                 place: Place::default(),
                 sign: Sign::None,
             });
@@ -245,7 +263,10 @@ fn unheard(question: &Question) -> Vec<Finding> {
     let mut found = Vec::new();
     let messages = |evidence: &Evidence, caller: &str, operation: &str, callee: &str| {
         let own = evidence.edges.iter().filter(|row| {
-            row.edge == EdgeType::Messaging && row.caller == caller && row.operation == operation && row.callee == callee
+            row.edge == EdgeType::Messaging
+                && row.caller == caller
+                && row.operation == operation
+                && row.callee == callee
         });
         own.map(|row| row.calls.spans() as f64).sum::<f64>()
     };
@@ -270,7 +291,11 @@ fn unheard(question: &Question) -> Vec<Finding> {
                 fault: share(lost(taken_f, sent_f), sent_f),
                 unit: Unit::Share,
                 hits: 0.0,
-                text: format!("{} of {} messages {edge} are taken by nobody", number(lost(taken_f, sent_f)), number(sent_f)),
+                text: format!(
+                    "{} of {} messages {edge} are taken by nobody",
+                    number(lost(taken_f, sent_f)),
+                    number(sent_f)
+                ),
                 place: Place { edge, ..Place::default() },
                 sign: Sign::None,
             });

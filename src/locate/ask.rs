@@ -57,7 +57,7 @@ impl Default for Weights {
             own_time: 0.7,
             excess: 0.5,
             steps: 1.0,
-            errors: 0.8,
+            errors: 1.0,
             absence: 1.0,
             values: 0.3,
             fan_out: 1.0,

@@ -14,7 +14,8 @@ use crate::stats::{g_signed, share, strength};
 use crate::words::percent;
 
 /// What tells machines apart, the best first; the clock of a pod is its machine's.
-const KEYS: [&str; 6] = ["host.name", "k8s.node.name", "host.id", "k8s.pod.name", "service.instance.id", "container.id"];
+const KEYS: [&str; 6] =
+    ["host.name", "k8s.node.name", "host.id", "k8s.pod.name", "service.instance.id", "container.id"];
 
 const ROOT_G_NOISE: f64 = 2.0;
 const ROOT_G_HALF: f64 = 3.0;

@@ -3,27 +3,32 @@
 
 use std::collections::BTreeMap;
 
-use model::evidence::{OperationRow, OriginRow};
+use model::evidence::{Count, Evidence, OperationRow, OriginRow, RequestRow};
 
 use crate::ask::Question;
 use crate::finding::{Channel, Finding, Sign, Unit};
 use crate::join::join;
 use crate::report::{EvidenceKind, Place};
-use crate::stats::{g_signed, share, strength};
+use crate::stats::{g_signed, share, strength, trust};
 use crate::words::{number, percent};
 
 const ROOT_G_NOISE: f64 = 1.0;
-const ROOT_G_HALF: f64 = 3.0;
+const ROOT_G_HALF: f64 = 2.0;
 
 /// What speaks against each service.
 pub(crate) fn findings(question: &Question) -> Vec<Finding> {
     let spans_b = spans(&question.baseline.operations);
     let spans_f = spans(&question.fault.operations);
-    let failed_f: f64 = question.fault.requests.iter().map(|row| row.failed.weight()).sum();
-    let failed_b: f64 = question.baseline.requests.iter().map(|row| row.failed.weight()).sum();
-    let order = |a: &OriginRow, b: &OriginRow| {
-        (&a.service, &a.operation, &a.what).cmp(&(&b.service, &b.operation, &b.what))
+    let sum = |evidence: &Evidence, of: fn(&RequestRow) -> Count| {
+        evidence.requests.iter().map(of).fold(Count::default(), Count::plus)
     };
+    let (failed_b, failed_f) = (sum(question.baseline, |row| row.failed), sum(question.fault, |row| row.failed));
+    let (all_b, all_f) = (sum(question.baseline, |row| row.requests), sum(question.fault, |row| row.requests));
+    // The share of failing requests that is news: where as many failed before, it is another's turn to hiccup.
+    let usual = share(failed_b.weight(), all_b.weight()) * all_f.weight();
+    let news = share(failed_f.weight() - usual, failed_f.weight()) * trust(failed_f.spans() as f64);
+    let order =
+        |a: &OriginRow, b: &OriginRow| (&a.service, &a.operation, &a.what).cmp(&(&b.service, &b.operation, &b.what));
     let passes = passes(&question.fault.origins);
     let mut found = Vec::new();
     for (before, now) in join(&question.baseline.origins, &question.fault.origins, order) {
@@ -42,7 +47,8 @@ pub(crate) fn findings(question: &Question) -> Vec<Finding> {
             continue;
         }
         let (rate_b, rate_f) = (share(starts_b, total_b), share(starts_f, total_f));
-        let of_failing = share(row.failed.weight(), failed_f) - before.map_or(0.0, |row| share(row.failed.weight(), failed_b));
+        let was = before.map_or(0.0, |row| share(row.failed.weight(), failed_b.weight()));
+        let of_failing = news * (share(row.failed.weight(), failed_f.weight()) - was);
         let effect = (rate_f - rate_b).max(of_failing).clamp(0.0, 1.0);
         let strength = effect * strength(g.sqrt() - ROOT_G_NOISE, ROOT_G_HALF);
         if strength < 0.01 {
@@ -58,7 +64,8 @@ fn finding(row: &OriginRow, rate_b: f64, rate_f: f64, strength: f64, passes: f64
     let message = if row.message.is_empty() { String::new() } else { format!(" (\"{}\")", row.message) };
     let failing = if row.failed.is_empty() { "errors" } else { "failing requests" };
     let count = if row.failed.is_empty() { row.starts } else { row.failed };
-    let through = if passes > 0.0 { format!(", {} only pass through this service", number(passes)) } else { String::new() };
+    let through =
+        if passes > 0.0 { format!(", {} only pass through this service", number(passes)) } else { String::new() };
     Finding {
         service: row.service.clone(),
         channel: Channel::Errors,

@@ -54,5 +54,10 @@ fn pick(sample: &Sample, marks: &Marks, finding: usize, failing: bool) -> Vec<Ex
     }
     found.sort_by(|a, b| (b.0, b.1, a.2).cmp(&(a.0, a.1, b.2)));
     let skip = if failing { 0 } else { found.len().saturating_sub(EXAMPLES) / 2 };
-    found.iter().skip(skip).take(EXAMPLES).map(|(_, _, trace_id, span_id)| Example { trace_id: *trace_id, span_id: *span_id }).collect()
+    found
+        .iter()
+        .skip(skip)
+        .take(EXAMPLES)
+        .map(|(_, _, trace_id, span_id)| Example { trace_id: *trace_id, span_id: *span_id })
+        .collect()
 }

@@ -38,7 +38,9 @@ pub(crate) fn marks(sample: &Sample, findings: &[Finding]) -> Marks {
             Sign::Lacks { operation, after, event } => {
                 number(operation).map(|operation| Mark::Lacks { operation, after: *after, event: *event })
             }
-            Sign::Gap { caller, above_ns, .. } => number(caller).map(|caller| Mark::Gap { caller, above_ns: *above_ns }),
+            Sign::Gap { caller, above_ns, .. } => {
+                number(caller).map(|caller| Mark::Gap { caller, above_ns: *above_ns })
+            }
             Sign::OwnTime { operation, above_ns } => {
                 number(operation).map(|operation| Mark::OwnTime { operation, above_ns: *above_ns })
             }
@@ -65,9 +67,7 @@ pub(crate) fn shows(trace: &SampleTrace, place: usize, mark: Mark) -> Option<boo
     let span = trace.spans.get(place)?;
     let parent = || span.parent.and_then(|parent| trace.spans.get(parent as usize));
     match mark {
-        Mark::Has { operation, event } => {
-            (span.operation == operation).then(|| trace.events_of(span).contains(&event))
-        }
+        Mark::Has { operation, event } => (span.operation == operation).then(|| trace.events_of(span).contains(&event)),
         Mark::Lacks { operation, after, event } => {
             if span.operation != operation {
                 return None;
@@ -110,7 +110,8 @@ struct Tally {
 pub(crate) fn own_shares(sample: &Sample, findings: &[Finding]) -> Vec<f64> {
     let marks = marks(sample, findings);
     let numbers = numbers(sample);
-    let services: Vec<Option<u32>> = findings.iter().map(|found| numbers.get(found.service.as_str()).copied()).collect();
+    let services: Vec<Option<u32>> =
+        findings.iter().map(|found| numbers.get(found.service.as_str()).copied()).collect();
     let mut tallies = vec![Tally::default(); findings.len()];
     for trace in &sample.traces {
         let odd = odd_spans(trace, findings, &marks, &services);

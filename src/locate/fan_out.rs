@@ -21,7 +21,11 @@ pub(crate) fn findings(question: &Question) -> Vec<Finding> {
         (&a.caller, &a.callee, &a.operation, a.edge).cmp(&(&b.caller, &b.callee, &b.operation, b.edge))
     };
     let pairs = join(&question.baseline.edges, &question.fault.edges, order);
-    pairs.into_iter().filter_map(|(before, now)| before.zip(now)).filter_map(|(before, now)| finding(before, now)).collect()
+    pairs
+        .into_iter()
+        .filter_map(|(before, now)| before.zip(now))
+        .filter_map(|(before, now)| finding(before, now))
+        .collect()
 }
 
 fn finding(before: &EdgeRow, now: &EdgeRow) -> Option<Finding> {

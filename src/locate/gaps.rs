@@ -82,13 +82,11 @@ pub(crate) fn findings(edges: &[Edge]) -> Vec<Finding> {
         let callees = edges.iter().filter(|edge| edge.caller == service).map(slowness).sum::<f64>().max(1.0);
         let best = into.max(both).max(out * (1.0 - OUT_DISCOUNT / callees));
         let of_best = |edge: &&Edge| {
-            if into >= best {
-                edge.callee == service
-            } else {
-                edge.callee == service || edge.caller == service
-            }
+            if into >= best { edge.callee == service } else { edge.callee == service || edge.caller == service }
         };
-        let Some(worst) = edges.iter().filter(of_best).max_by(|a, b| slowness(a).total_cmp(&slowness(b))) else { continue };
+        let Some(worst) = edges.iter().filter(of_best).max_by(|a, b| slowness(a).total_cmp(&slowness(b))) else {
+            continue;
+        };
         if best > 0.01 {
             found.push(finding(service, best, worst));
         }

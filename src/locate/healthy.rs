@@ -2,7 +2,7 @@
 //!
 //! Some services are restless. Each channel of each service is therefore compared with what the same channel
 //! shows for it in recent healthy minutes (mean and two standard deviations, the latter shrunk towards all
-//! services' where minutes are few); what is no stronger than that is halved, what is far above stays. Healthy
+//! services' where minutes are few); what is no stronger than that is nothing, what is far above stays. Healthy
 //! minutes are short, so they are restless themselves: the comparison is on the safe side.
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ const POOL_MINUTES: f64 = 5.0;
 #[derive(Debug, Default)]
 pub(crate) struct Healthy {
     levels: BTreeMap<(String, Channel), f64>,
-    /// What the first suspect of a healthy minute scores.
+    /// What the first suspect of a healthy minute scores, in all but one of twenty.
     pub(crate) top: f64,
     /// Minutes that it was learnt from.
     pub(crate) minutes: usize,
@@ -68,7 +68,7 @@ impl Healthy {
             })
             .collect();
         tops.sort_by(f64::total_cmp);
-        let high = tops[(tops.len() * 9 / 10).min(tops.len() - 1)];
+        let high = tops[(tops.len() * 19).div_ceil(20).clamp(1, tops.len()) - 1];
         healthy.top = (count * high + LEVEL_MINUTES * LEVEL) / (count + LEVEL_MINUTES);
         healthy
     }
@@ -88,7 +88,7 @@ impl Healthy {
     pub(crate) fn kept(&self, service: &str, channel: Channel, strength: f64) -> f64 {
         let usual = self.levels.get(&(service.to_owned(), channel)).copied().unwrap_or_default();
         let (own, usual) = (strength * strength, usual * usual);
-        if own > 0.0 { own / (own + usual) } else { 0.0 }
+        if own > usual { (own - usual) / (own + usual) } else { 0.0 }
     }
 }
 

@@ -40,6 +40,10 @@ mod storms;
 mod suspects;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
+mod tests_shop;
 mod values;
 mod verdict;
 mod victims;
@@ -102,7 +106,8 @@ fn look(question: &Question) -> Vec<Finding> {
 
 // What happens in client spans because nobody answers is the callee's absence, told already.
 fn retold(mut found: Finding, told: &BTreeMap<(String, String), f64>) -> Finding {
-    if let Some(calls) = told.get(&(found.service.clone(), found.place.operation.clone())).filter(|_| found.hits > 0.0) {
+    if let Some(calls) = told.get(&(found.service.clone(), found.place.operation.clone())).filter(|_| found.hits > 0.0)
+    {
         found.strength *= 1.0 - (calls / found.hits).min(1.0);
     }
     found

@@ -54,7 +54,8 @@ pub(crate) fn findings(work: &[Work]) -> Vec<Finding> {
         }
         let slowness = |work: &Work| strength(work.z - Z_NOISE, Z_HALF);
         let mean = own.iter().map(|work| weight(work) * slowness(work)).sum::<f64>() / all;
-        let Some(worst) = own.iter().max_by(|a, b| (weight(a) * slowness(a)).total_cmp(&(weight(b) * slowness(b)))) else {
+        let Some(worst) = own.iter().max_by(|a, b| (weight(a) * slowness(a)).total_cmp(&(weight(b) * slowness(b))))
+        else {
             continue;
         };
         if mean > 0.01 {

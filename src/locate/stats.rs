@@ -84,8 +84,3 @@ pub(crate) fn strength(z: f64, half: f64) -> f64 {
 pub(crate) fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { (part / whole).clamp(0.0, 1.0) } else { 0.0 }
 }
-
-/// Of independent hints, that at least one is right.
-pub(crate) fn either(hints: impl IntoIterator<Item = f64>) -> f64 {
-    1.0 - hints.into_iter().fold(1.0, |none, hint| none * (1.0 - hint.clamp(0.0, 1.0)))
-}

@@ -69,7 +69,8 @@ pub(crate) fn findings(question: &Question) -> Vec<Finding> {
                 total_f,
             };
             let g = surer(g_signed(cell.hits_b, total_b, cell.hits_f, total_f), seen.g(row));
-            let change = changes.entry((&row.service, row.to, g > 0.0)).or_insert(Change { g: 0.0, top_g: 0.0, top: None });
+            let change =
+                changes.entry((&row.service, row.to, g > 0.0)).or_insert(Change { g: 0.0, top_g: 0.0, top: None });
             change.g += g;
             if g.abs() > change.top_g {
                 (change.top_g, change.top) = (g.abs(), Some(cell));
@@ -146,12 +147,23 @@ fn finding(service: &str, event: &EventRow, after: Option<&EventRow>, cell: &Cel
         EventKind::Call => format!("the call of {}", event.text),
         EventKind::Exception => format!("the exception {}", event.text),
     };
-    let behind = after.map_or_else(|| format!("at the start of {}", cell.operation), |row| format!("after {}", name(row)));
+    let behind =
+        after.map_or_else(|| format!("at the start of {}", cell.operation), |row| format!("after {}", name(row)));
     let text = if is_new {
-        format!("{what} comes {behind} in {} of {} spans, {} before", number(cell.hits_f), number(cell.total_f), percent(before))
+        format!(
+            "{what} comes {behind} in {} of {} spans, {} before",
+            number(cell.hits_f),
+            number(cell.total_f),
+            percent(before)
+        )
     } else {
         let missing = cell.total_f - cell.hits_f;
-        format!("{what} is missing {behind} in {} of {} spans, it came in {} before", number(missing), number(cell.total_f), percent(before))
+        format!(
+            "{what} is missing {behind} in {} of {} spans, it came in {} before",
+            number(missing),
+            number(cell.total_f),
+            percent(before)
+        )
     };
     // A missing line points to what came last before it.
     let location = match (is_new, after) {

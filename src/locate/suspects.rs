@@ -33,7 +33,9 @@ pub(crate) fn suspects(
             })
             .filter(|(_, adds)| *adds > 0.005)
             .collect();
-        own.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| findings[a.0].subject.cmp(&findings[b.0].subject)));
+        // Of equals the version: it is what can be rolled back.
+        let name = |place: usize| (findings[place].place.version.is_empty(), &findings[place].subject);
+        own.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| name(a.0).cmp(&name(b.0))));
         let leading: Vec<&Finding> = own.iter().map(|(place, _)| &findings[*place]).collect();
         suspects.push(suspect(question, service, standing, &leading, &own, &suffering, album));
     }
@@ -60,7 +62,8 @@ fn suspect(
         .collect();
     parts.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(b.name)));
     // The strongest that shows in single traces.
-    let shown = |(place, _): &(usize, f64)| album.map(|album| album.examples(*place)).filter(|of| !of.failing.is_empty());
+    let shown =
+        |(place, _): &(usize, f64)| album.map(|album| album.examples(*place)).filter(|of| !of.failing.is_empty());
     let examples: Option<Examples> = own.iter().take(6).find_map(shown);
     Suspect {
         service: service.to_owned(),
@@ -151,5 +154,8 @@ fn rival(first: &Suspect, second: &Suspect) -> String {
     if second.score > 0.8 * first.score {
         return format!("{b} is nearly as likely, and may be a fault of its own: {}", best.text);
     }
-    format!("less speaks against {b} (score {:.2} against {:.2}): its best evidence is that {}; against {a} it is that {strong}", second.score, first.score, best.text)
+    format!(
+        "less speaks against {b} (score {:.2} against {:.2}): its best evidence is that {}; against {a} it is that {strong}",
+        second.score, first.score, best.text
+    )
 }

@@ -45,13 +45,18 @@ pub(crate) fn suffering(question: &Question) -> Suffering {
     for ((caller, callee), sum) in now {
         let Some(usual) = before.get(&(caller.clone(), callee.clone())).filter(|_| caller != callee) else { continue };
         let spans = |count: Count| count.spans() as f64;
-        let rates = (share(usual.errors.weight(), usual.calls.weight()), share(sum.errors.weight(), sum.calls.weight()));
+        let rates =
+            (share(usual.errors.weight(), usual.calls.weight()), share(sum.errors.weight(), sum.calls.weight()));
         let g = g_signed(spans(usual.errors), spans(usual.calls), spans(sum.errors), spans(sum.calls));
         let text = if g > FAILS_G && rates.1 - rates.0 > 0.02 {
             format!("{} of its calls to {callee} fail, {} before", percent(rates.1), percent(rates.0))
         } else if shift(&usual.latency, &sum.latency) > SLOWER {
             let at = |dist: &Dist| dist.mean();
-            format!("its calls to {callee} take {} on average, {} before", time(at(&sum.latency)), time(at(&usual.latency)))
+            format!(
+                "its calls to {callee} take {} on average, {} before",
+                time(at(&sum.latency)),
+                time(at(&usual.latency))
+            )
         } else {
             continue;
         };

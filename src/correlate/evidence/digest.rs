@@ -105,7 +105,8 @@ impl Digest {
         }
         self.spans_cut = (rows.len() - kept.len()) as u64;
         self.events_cut = 0;
-        self.tree.load(source.spans, &kept, |span| (source.texts.hash(span.service), source.texts.hash(span.operation)));
+        self.tree
+            .load(source.spans, &kept, |span| (source.texts.hash(span.service), source.texts.hash(span.operation)));
         self.trace.spans.clear();
         self.trace.events.clear();
         self.more.clear();
@@ -128,7 +129,8 @@ impl Digest {
             let parent = spot.parent.map(|parent| source.span(&self.tree.spots[parent as usize]));
             let arriving = parent.filter(|parent| arrives(parent, span));
             let waits = arriving.filter(|parent| !is_message(parent, span));
-            let from_caller = waits.is_some() && spot.parent.is_some_and(|parent| self.trace.spans[parent as usize].is_caller);
+            let from_caller =
+                waits.is_some() && spot.parent.is_some_and(|parent| self.trace.spans[parent as usize].is_caller);
             let skewed_ns = waits.map_or(0, |parent| lies_outside(parent, span));
             let entry = match (spot.parent, arriving) {
                 (Some(parent), None) => self.more[parent as usize].entry,
@@ -224,7 +226,9 @@ impl Digest {
                 });
             }
             for link in if matches!(span.kind, Kind::Consumer | Kind::Client) { &span.links[..] } else { &[] } {
-                let Some(sender) = source.sender(*link).filter(|sender| sender.service != span.service) else { continue };
+                let Some(sender) = source.sender(*link).filter(|sender| sender.service != span.service) else {
+                    continue;
+                };
                 let sent_ns = sender.start_ns.saturating_add_unsigned(sender.duration_ns);
                 self.calls.push(CallSeen {
                     unit: place as u32,
@@ -281,7 +285,8 @@ impl Digest {
                 own = &own[1..];
             }
             for exception in &span.exceptions {
-                let info = Info { kind: EventKind::Exception, first: exception.kind, second: Name::EMPTY, severity: 17 };
+                let info =
+                    Info { kind: EventKind::Exception, first: exception.kind, second: Name::EMPTY, severity: 17 };
                 self.found.push((exception.time_ns, 2, source.texts.exception(exception.kind), info));
             }
             for child in spot.children.0..spot.children.1 {
@@ -321,7 +326,7 @@ impl Digest {
         Some(Info::of_call(Name::EMPTY, child.operation))
     }
 
-    // A line without a span id goes to the first span of its service that covers it.
+    // A line without a span id goes to the deepest span of its service that covers it.
     fn span_of(&self, source: &Source, log: &EvidenceLog) -> u64 {
         if log.at.span_id != 0 {
             return log.at.span_id;
@@ -330,8 +335,8 @@ impl Digest {
             let end_ns = span.start_ns.saturating_add_unsigned(span.duration_ns);
             span.service == log.service && (span.start_ns..=end_ns).contains(&log.time_ns)
         };
-        let spans = self.tree.spots.iter().take(CROWD).map(|spot| source.span(spot));
-        spans.filter(covers).last().map_or(0, |span| span.at.span_id)
+        let spots = &self.tree.spots[..self.tree.spots.len().min(CROWD)];
+        spots.iter().rev().map(|spot| source.span(spot)).find(covers).map_or(0, |span| span.at.span_id)
     }
 
     fn sum_up(&mut self, source: &Source) {
@@ -427,7 +432,10 @@ fn own_time(source: &Source, tree: &Tree, callers: &[bool], place: usize, interv
             continue;
         }
         let mut start = child.start_ns;
-        if arrives(span, child) && child.duration_ns <= span.duration_ns && (start < span.start_ns || end(child) > end(span)) {
+        if arrives(span, child)
+            && child.duration_ns <= span.duration_ns
+            && (start < span.start_ns || end(child) > end(span))
+        {
             start = span.start_ns.saturating_add_unsigned((span.duration_ns - child.duration_ns) / 2);
         }
         let stop = start.saturating_add_unsigned(child.duration_ns).min(end(span));

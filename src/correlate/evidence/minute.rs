@@ -53,7 +53,13 @@ pub(super) fn each_trace(
     let mut senders: Vec<(SpanRef, &EvidenceSpan)> = all;
     let order = |span: &EvidenceSpan| {
         let of = |name: Name| texts.hash(name);
-        (span.kind != crate::graph::Kind::Producer, of(span.service), of(span.operation), span.start_ns, span.duration_ns)
+        (
+            span.kind != crate::graph::Kind::Producer,
+            of(span.service),
+            of(span.operation),
+            span.start_ns,
+            span.duration_ns,
+        )
     };
     senders.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| order(a.1).cmp(&order(b.1))));
     let source = Source { names, texts, spans, logs, senders: &senders };

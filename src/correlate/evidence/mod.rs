@@ -23,14 +23,20 @@ mod minute;
 mod sample;
 mod span;
 mod tally;
+mod template;
 #[cfg(test)]
 mod tests;
-mod template;
+#[cfg(test)]
+mod tests_exact;
+#[cfg(test)]
+mod tests_kit;
 mod texts;
 mod tree;
 
 pub use minute::Minute;
 pub use sample::{TRACES_MAX, sample};
 pub use span::{EvidenceLog, EvidenceSpan, Exception, PeerType};
-pub use tally::{ATTRIBUTES_MAX, EDGES_MAX, EVENTS_MAX, OPERATIONS_MAX, ORIGINS_MAX, PATTERNS_MAX, REQUESTS_MAX, TRANSITIONS_MAX};
+pub use tally::{
+    ATTRIBUTES_MAX, EDGES_MAX, EVENTS_MAX, OPERATIONS_MAX, ORIGINS_MAX, PATTERNS_MAX, REQUESTS_MAX, TRANSITIONS_MAX,
+};
 pub use template::Template;

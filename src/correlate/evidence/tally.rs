@@ -28,6 +28,9 @@ pub const PATTERNS_MAX: usize = 10_000;
 /// Rows of attribute values of a minute.
 pub const ATTRIBUTES_MAX: usize = 10_000;
 
+// Events that are remembered as named.
+const NAMED: usize = 4_096;
+
 // Bytes of an error's message that are kept.
 const MESSAGE_BYTES_MAX: usize = 200;
 
@@ -47,6 +50,8 @@ pub(super) struct Tally {
     patterns: Bounded<(Name, u64, bool), [Count; 3]>,
     attributes: Bounded<(Name, Name, Name), Attribute>,
     cut: Cut,
+    // Events named lately: nearly all are met again.
+    named: Vec<(u64, Info)>,
     // Errors of the trace at hand: service, operation, what, starts here.
     errors: Vec<(Name, Name, What, bool, u32)>,
 }
@@ -94,6 +99,7 @@ impl Default for Tally {
             patterns: Bounded::new(PATTERNS_MAX),
             attributes: Bounded::new(ATTRIBUTES_MAX),
             cut: Cut::default(),
+            named: vec![(0, Info::default()); NAMED],
             errors: Vec::new(),
         }
     }
@@ -107,8 +113,8 @@ impl Tally {
         self.take_spans(source, digest);
         self.take_errors(source, digest);
         self.take_calls(source, digest);
-        self.take_events(source.texts, digest);
-        self.take_lines(source.texts, digest);
+        self.take_events(source, digest);
+        self.take_lines(source, digest);
     }
 
     fn take_spans(&mut self, source: &Source, digest: &Digest) {
@@ -117,7 +123,9 @@ impl Tally {
             let spot = &digest.tree.spots[place];
             let span = source.span(spot);
             let count = Count::new(span.weight);
-            if let Some(row) = self.operations.at((span.service, span.operation, seen.is_caller), |key| rank2(texts, key.0, key.1)) {
+            if let Some(row) =
+                self.operations.at((span.service, span.operation, seen.is_caller), |key| rank2(texts, key.0, key.1))
+            {
                 row.0.add(count);
                 row.1.add(if seen.error { count } else { Count::default() });
                 row.2.add(seen.self_ns, count);
@@ -172,7 +180,8 @@ impl Tally {
         self.errors.sort_unstable_by_key(key);
         self.errors.dedup_by(|next, kept| (next.0, next.1, next.2, next.3) == (kept.0, kept.1, kept.2, kept.3));
         for (service, operation, what, starts, place) in &self.errors {
-            let rank = |key: &(Name, Name, What)| mix(rank2(texts, key.0, key.1), texts.hash(key.2.0) ^ u64::from(key.2.1));
+            let rank =
+                |key: &(Name, Name, What)| mix(rank2(texts, key.0, key.1), texts.hash(key.2.0) ^ u64::from(key.2.1));
             let Some(row) = self.origins.at((*service, *operation, *what), rank) else { continue };
             if !starts {
                 row.passes.add(digest.count);
@@ -183,7 +192,8 @@ impl Tally {
             let span = source.span(&digest.tree.spots[*place as usize]);
             let message = span.exceptions.first().map_or(span.message, |exception| exception.message);
             let message = source.names.text(message);
-            let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+            let cut = message.len().min(MESSAGE_BYTES_MAX);
+            let end = (0..=cut).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
             let message = &message[..end];
             if !message.is_empty() && row.message.as_ref().is_none_or(|kept| message < kept.as_str()) {
                 row.message = Some(message.to_owned());
@@ -218,7 +228,7 @@ impl Tally {
         }
     }
 
-    fn take_events(&mut self, texts: &Texts, digest: &Digest) {
+    fn take_events(&mut self, source: &Source, digest: &Digest) {
         for seen in &digest.trace.spans {
             let (service, operation) = (Name::of_number(seen.service), Name::of_number(seen.operation));
             let range = seen.events.start as usize..seen.events.end as usize;
@@ -227,11 +237,11 @@ impl Tally {
             }
             let mut from = START;
             for (event, info) in digest.trace.events[range.clone()].iter().zip(&digest.infos[range]) {
-                self.name_event(texts, *event, *info);
-                self.follow(texts, (service, operation, from, *event), digest.count);
+                self.name_event(source.names, *event, *info);
+                self.follow(source.texts, (service, operation, from, *event), digest.count);
                 from = *event;
             }
-            self.follow(texts, (service, operation, from, END), digest.count);
+            self.follow(source.texts, (service, operation, from, END), digest.count);
         }
     }
 
@@ -243,21 +253,28 @@ impl Tally {
         }
     }
 
-    fn name_event(&mut self, texts: &Texts, event: u64, info: Info) {
+    fn name_event(&mut self, names: &Names, event: u64, info: Info) {
+        let slot = &mut self.named[event as usize % NAMED];
+        if *slot == (event, info) {
+            return;
+        }
+        *slot = (event, info);
         let severe = info.severity >= 13;
         let Some(row) = self.events.at((event, severe), |key| priority(key.1, mix(key.0, 0))) else { return };
-        let order = |info: &Info| (info.kind, info.severity, texts.hash(info.second), texts.hash(info.first));
+        // As rows of other minutes are added: the least.
+        let order = |info: &Info| (info.kind, info.severity, names.text(info.second), names.text(info.first));
         match row {
             Some(known) if *known == info || order(known) < order(&info) => {}
             _ => *row = Some(info),
         }
     }
 
-    fn take_lines(&mut self, texts: &Texts, digest: &Digest) {
+    fn take_lines(&mut self, source: &Source, digest: &Digest) {
+        let texts = source.texts;
         let mut before = None;
         for (service, pattern, info) in &digest.lines {
             let severe = info.severity >= 13;
-            self.name_event(texts, *pattern, *info);
+            self.name_event(source.names, *pattern, *info);
             let rank = |key: &(Name, u64, bool)| priority(key.2, mix(texts.hash(key.0), key.1));
             let Some(row) = self.patterns.at((*service, *pattern, severe), rank) else { continue };
             row[0].add(digest.count);
@@ -281,9 +298,16 @@ impl Tally {
         }));
         let (operations, more) = self.operations.finish(|key| rank2(texts, key.0, key.1));
         rows(more);
-        evidence.operations.extend(operations.into_iter().map(|((service, operation, is_caller), (spans, errors, self_time))| {
-            OperationRow { service: text(service), operation: text(operation), is_caller, spans, errors, self_time }
-        }));
+        evidence.operations.extend(operations.into_iter().map(
+            |((service, operation, is_caller), (spans, errors, self_time))| OperationRow {
+                service: text(service),
+                operation: text(operation),
+                is_caller,
+                spans,
+                errors,
+                self_time,
+            },
+        ));
         let (edges, more) = self.edges.finish(|key| mix(rank2(texts, key.0, key.1), texts.hash(key.2)));
         rows(more);
         evidence.edges.extend(edges.into_iter().map(|((caller, operation, callee, edge), of)| EdgeRow {
@@ -324,7 +348,9 @@ impl Tally {
         }));
         let (events, more) = self.events.finish(|key| priority(key.1, mix(key.0, 0)));
         rows(more);
-        evidence.events.extend(events.into_iter().map(|((event, _), info)| event_row(names, event, info.unwrap_or_default())));
+        evidence
+            .events
+            .extend(events.into_iter().map(|((event, _), info)| event_row(names, event, info.unwrap_or_default())));
         let (patterns, more) = self.patterns.finish(|key| priority(key.2, mix(texts.hash(key.0), key.1)));
         rows(more);
         evidence.patterns.extend(patterns.into_iter().map(|((service, event, _), [lines, failing, good])| {

@@ -70,7 +70,8 @@ fn is_location(word: &str) -> bool {
     let Some((name, line)) = word.rsplit_once(['#', ':']) else { return false };
     let is_line = (1..=6).contains(&line.len()) && line.bytes().all(|byte| byte.is_ascii_digit());
     let named = name.bytes().any(|byte| byte.is_ascii_alphabetic());
-    let file = word.contains('#') || name.rsplit_once('.').is_some_and(|(_, extension)| extension.len() <= 5 && !name.contains(':'));
+    let file = word.contains('#')
+        || name.rsplit_once('.').is_some_and(|(_, extension)| extension.len() <= 5 && !name.contains(':'));
     is_line && named && file && !name.contains('/')
 }
 
@@ -83,14 +84,17 @@ mod tests {
     #[test]
     fn a_statement_has_one_key() {
         let of = |body: &str| Template::of(body.as_bytes(), 9, "");
-        let first = of("16:44:46.662 INFO  a.s.AssuranceServiceImpl#65 TraceID: 6938752d20bbdda2 SpanID: ffffab24d98e25f1 \
+        let first =
+            of("16:44:46.662 INFO  a.s.AssuranceServiceImpl#65 TraceID: 6938752d20bbdda2 SpanID: ffffab24d98e25f1 \
                         [create][AddAssurance][Success]");
-        let again = of("17:01:02.003 INFO  a.s.AssuranceServiceImpl#65 TraceID: 0138752d20bbdda2 SpanID: a1ffab24d98e25f1 \
+        let again =
+            of("17:01:02.003 INFO  a.s.AssuranceServiceImpl#65 TraceID: 0138752d20bbdda2 SpanID: a1ffab24d98e25f1 \
                         [create][AddAssurance][Success]");
         assert_eq!(first.key, again.key);
         assert_eq!(first.location, "a.s.AssuranceServiceImpl#65");
         assert_eq!(first.text, "* INFO TraceID: * SpanID: * [create][AddAssurance][Success]");
-        let other = of("16:44:46.662 INFO  a.s.AssuranceServiceImpl#66 TraceID: 6938752d20bbdda2 SpanID: ffffab24d98e25f1 \
+        let other =
+            of("16:44:46.662 INFO  a.s.AssuranceServiceImpl#66 TraceID: 6938752d20bbdda2 SpanID: ffffab24d98e25f1 \
                         [create][AddAssurance][Success]");
         assert_ne!(first.key, other.key);
         assert_ne!(of("user 1 in").key, Template::of(b"user 1 in", 17, "").key);

@@ -4,7 +4,7 @@
 //! that client; of several spans under the parent's id a child takes the one of its own service, its server
 //! first, else a server, else the first. Spans on a circle of parents lose theirs. Near linear.
 
-use crate::graph::{Kind, Name};
+use crate::graph::Kind;
 
 use super::span::EvidenceSpan;
 
@@ -151,9 +151,4 @@ pub(super) fn arrives(parent: &EvidenceSpan, child: &EvidenceSpan) -> bool {
 /// Whether a child is a message: nobody waits for it.
 pub(super) fn is_message(parent: &EvidenceSpan, child: &EvidenceSpan) -> bool {
     child.kind == Kind::Consumer || (parent.kind == Kind::Producer && parent.service != child.service)
-}
-
-/// Whether there is nothing in a name.
-pub(super) fn known(name: Name) -> Option<Name> {
-    (!name.is_empty()).then_some(name)
 }

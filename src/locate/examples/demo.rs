@@ -71,7 +71,9 @@ fn main() {
             }
         }
     }
-    println!("right first {right} of {all}, in the first three {near}; false leads without a fault {false_leads} of {seeds}");
+    println!(
+        "right first {right} of {all}, in the first three {near}; false leads without a fault {false_leads} of {seeds}"
+    );
 }
 
 fn tell(what: &str, seed: u64, report: &Report, at_length: bool) {
@@ -159,7 +161,8 @@ fn text(value: &Value) -> String {
 
 fn read_span(names: &mut Names, item: &Item, resource: Resource, span: &Span) -> EvidenceSpan {
     let of = demo::otlp::resource_attributes(resource);
-    let resource_value = |key: &str| of.iter().find(|(known, _)| *known == key).map(|(_, value)| text(value)).unwrap_or_default();
+    let resource_value =
+        |key: &str| of.iter().find(|(known, _)| *known == key).map(|(_, value)| text(value)).unwrap_or_default();
     let value = |keys: &[&str]| keys.iter().find_map(|key| span.attribute(key)).map(text).unwrap_or_default();
     let database = value(&["db.system.name", "db.system"]);
     let topic = value(&["messaging.destination.name", "messaging.destination"]);
@@ -174,11 +177,17 @@ fn read_span(names: &mut Names, item: &Item, resource: Resource, span: &Span) ->
         }
     };
     let exceptions = span.events.iter().filter(|event| event.name == "exception").map(|event| {
-        let attribute = |key: &str| event.attributes.iter().find(|(known, _)| *known == key).map(|(_, value)| text(value)).unwrap_or_default();
+        let attribute = |key: &str| {
+            event.attributes.iter().find(|(known, _)| *known == key).map(|(_, value)| text(value)).unwrap_or_default()
+        };
         (event.time_ns, attribute("exception.type"), attribute("exception.message"))
     });
     let exceptions: Vec<Exception> = exceptions
-        .map(|(time_ns, kind, message)| Exception { time_ns, kind: names.intern(&kind), message: names.intern(&message) })
+        .map(|(time_ns, kind, message)| Exception {
+            time_ns,
+            kind: names.intern(&kind),
+            message: names.intern(&message),
+        })
         .collect();
     let is_zipkin = matches!(item.payload, Payload::ZipkinSpan(_));
     let message = match &span.status {
@@ -236,7 +245,8 @@ fn read_log(names: &mut Names, resource: Resource, log: &Log) -> Option<Evidence
     }
     let file = attribute(&["code.file.path", "code.filepath"]);
     let line = attribute(&["code.line.number", "code.lineno"]);
-    let location = if file.is_empty() { String::new() } else { format!("{}:{line}", file.rsplit('/').next().unwrap_or_default()) };
+    let location =
+        if file.is_empty() { String::new() } else { format!("{}:{line}", file.rsplit('/').next().unwrap_or_default()) };
     let template = Template::of(log.body.as_bytes(), log.severity as u8, &location);
     let of = demo::otlp::resource_attributes(resource);
     let service = of.iter().find(|(key, _)| *key == "service.name").map(|(_, value)| text(value)).unwrap_or_default();

@@ -11,15 +11,15 @@ use serde_json::Value;
 
 /// Spans and logs of some files.
 #[derive(Default)]
-pub struct Telemetry {
-    pub names: Names,
-    pub spans: Vec<EvidenceSpan>,
-    pub logs: Vec<EvidenceLog>,
+pub(crate) struct Telemetry {
+    pub(crate) names: Names,
+    pub(crate) spans: Vec<EvidenceSpan>,
+    pub(crate) logs: Vec<EvidenceLog>,
 }
 
 impl Telemetry {
     /// Of `<prefix>.traces.jsonl.gz` and, where it is there, `<prefix>.logs.jsonl.gz`.
-    pub fn read(prefix: &Path, with_logs: bool) -> Telemetry {
+    pub(crate) fn read(prefix: &Path, with_logs: bool) -> Telemetry {
         let mut telemetry = Telemetry::default();
         let file = |kind: &str| {
             let path = format!("{}.{kind}.jsonl.gz", prefix.display());
