@@ -26,7 +26,7 @@ const AFTER: Duration = Duration::from_secs(150);
 /// Minutes of one look.
 const MINUTES_MAX: u64 = 20;
 /// After a minute it rests so many times as long as that took: it must not be in the way of ingest.
-const REST_TIMES: u32 = 4;
+const REST_TIMES: u32 = 2;
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_secs(20);
 
