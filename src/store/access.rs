@@ -283,6 +283,17 @@ impl Store {
         Ok(self.0.connections.clients()?.read)
     }
 
+    /// A client for work in the background: one thread, bounded in memory, patient.
+    ///
+    /// # Errors
+    /// When there is no way to it.
+    pub fn background_client(&self) -> Result<Client, Unavailable> {
+        let client = self.0.connections.clients()?.roll;
+        let settings = [("max_threads", "1"), ("max_memory_usage", "1073741824"), ("max_execution_time", "120")];
+        let client = client.with_database(self.database());
+        Ok(settings.into_iter().fold(client, |client, (name, value)| client.with_setting(name, value)))
+    }
+
     /// The database.
     pub fn database(&self) -> &str {
         &self.0.config.database

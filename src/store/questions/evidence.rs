@@ -4,7 +4,7 @@ use clickhouse::Row;
 use model::evidence::Evidence;
 use serde::Deserialize;
 
-use super::sql::{Conditions, Param, Sql};
+use super::sql::{Param, Sql};
 use super::{Ask, AskError, Window};
 use crate::evidence::{StoredRow, unpack};
 
@@ -98,12 +98,11 @@ pub async fn stored(ask: &Ask<'_>, window: Window) -> Result<Vec<(i64, u64, Evid
     Ok(rows.into_iter().filter_map(|row| Some((row.minute, row.spans, unpack(&row.evidence)?))).collect())
 }
 
-/// Hands every span of the window to `each`; of more than one in `of` traces only one.
-pub async fn spans(ask: &Ask<'_>, window: Window, of: u64, mut each: impl FnMut(&SpanRow<'_>)) -> Result<(), AskError> {
+/// Hands every span of the window to `each`.
+pub async fn spans(ask: &Ask<'_>, window: Window, mut each: impl FnMut(&SpanRow<'_>)) -> Result<(), AskError> {
     let keys = RESOURCE_KEYS.map(str::to_owned).to_vec();
     let sql = Sql::new(include_str!("evidence_spans.sql"), ask.tenant)
         .window(window)
-        .fill("some", &some(of))
         .set("shared", Param::U64(u64::from(model::mark::SHARED)))
         .set("resource_keys", Param::Texts(keys));
     let mut rows = sql.query(ask).fetch::<SpanRow<'_>>()?;
@@ -114,19 +113,11 @@ pub async fn spans(ask: &Ask<'_>, window: Window, of: u64, mut each: impl FnMut(
 }
 
 /// The same of log records that belong to a trace.
-pub async fn logs(ask: &Ask<'_>, window: Window, of: u64, mut each: impl FnMut(&LogRow<'_>)) -> Result<(), AskError> {
-    let sql = Sql::new(include_str!("evidence_logs.sql"), ask.tenant).window(window).fill("some", &some(of));
+pub async fn logs(ask: &Ask<'_>, window: Window, mut each: impl FnMut(&LogRow<'_>)) -> Result<(), AskError> {
+    let sql = Sql::new(include_str!("evidence_logs.sql"), ask.tenant).window(window);
     let mut rows = sql.query(ask).fetch::<LogRow<'_>>()?;
     while let Some(row) = rows.next().await? {
         each(&row);
     }
     Ok(())
-}
-
-fn some(of: u64) -> Conditions {
-    let mut some = Conditions::new("s");
-    if of > 1 {
-        some.and("cityHash64(substring(TraceId, 17)) % {@:UInt64} = 0", [Param::U64(of)]);
-    }
-    some
 }

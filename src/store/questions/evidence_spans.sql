@@ -1,4 +1,4 @@
--- Spans of a window as fault localization needs them: all, or those of every so many-th trace.
+-- Spans of a window as fault localization needs them.
 SELECT
     TraceId AS trace_id,
     SpanId AS span_id,
@@ -32,4 +32,3 @@ FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
-    --[some]

@@ -14,11 +14,8 @@ use super::read::Traces;
 const MINUTE_NS: i64 = 60 * SECOND_NS;
 /// Spans that are read for the ends of a window that stick out of its whole minutes; of more, the ends are left out.
 const ENDS_MAX: u64 = 60_000;
-/// Spans of a sample; so many seconds at a time, so that little else is read.
+/// Spans of a sample.
 const SAMPLE_SPANS: u64 = 40_000;
-const SAMPLE_SLICE_NS: i64 = 2 * SECOND_NS;
-/// A trace of a sample may go on for so long.
-const SAMPLE_MARGIN_NS: (i64, i64) = (2 * SECOND_NS, 10 * SECOND_NS);
 
 /// What is known of minutes: how they were, and their stored evidence.
 #[derive(Debug, Default)]
@@ -132,18 +129,10 @@ impl Known {
         Ok(part)
     }
 
-    /// Some traces of a window of which not all were read: those that begin in short slices of it, evenly spread.
+    /// Some traces of a window of which not all were read.
     pub(super) async fn sample(&self, ask: &Ask<'_>, window: Window, names: &mut Names) -> Result<Traces, AskError> {
-        let slice = |at_ns: i64| Window { from_ns: at_ns, to_ns: (at_ns + SAMPLE_SLICE_NS).min(window.to_ns) };
-        let length_ns = (window.to_ns - window.from_ns).max(1);
-        let per_slice = (self.spans(window) as f64 * SAMPLE_SLICE_NS as f64 / length_ns as f64).max(1.0);
-        let slices = ((SAMPLE_SPANS as f64 / per_slice) as i64).clamp(1, length_ns / SAMPLE_SLICE_NS + 1).min(20);
-        let mut traces = Traces::default();
-        for number in 0..slices {
-            let at_ns = window.from_ns + length_ns / slices * number;
-            traces.extend(Traces::read_around(ask, slice(at_ns), SAMPLE_MARGIN_NS, 1, names).await?);
-        }
-        Ok(traces)
+        let of = self.spans(window).div_ceil(SAMPLE_SPANS).max(1);
+        Traces::read(ask, window, of, names).await
     }
 }
 

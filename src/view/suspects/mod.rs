@@ -270,7 +270,7 @@ impl View {
         let mut answer = made.map_err(|_| ViewError::Broken("localization broke off".into()))?;
         let mut reasons = Vec::new();
         if of > 1 {
-            reasons.push(format!("one of {of} traces was looked at"));
+            reasons.push(format!("of the traces without stored evidence one of {of} was looked at"));
         }
         if is_trimmed {
             reasons.push("the window was cut to whole minutes".to_owned());
@@ -285,7 +285,7 @@ impl View {
 
     /// The evidence of a minute that has about `spans` spans, for the keeper to store.
     pub async fn evidence_of(&self, tenant: &str, minute: i64, spans: u64) -> Result<Evidence, ViewError> {
-        let client = self.store.client()?;
+        let client = self.store.background_client()?;
         let window = Window { from_ns: minute * MINUTE_NS, to_ns: (minute + 1) * MINUTE_NS };
         let mut names = Names::default();
         let of = spans.div_ceil(SPANS_MAX).max(1);

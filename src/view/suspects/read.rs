@@ -13,6 +13,11 @@ use crate::edge::{number, trace_id};
 
 /// A trace may have begun so long before a window that its later spans lie in, and go on so long after it.
 const MARGIN_NS: i64 = 60 * SECOND_NS;
+/// The same of slices, which are many.
+const SLICE_MARGIN_NS: (i64, i64) = (2 * SECOND_NS, 10 * SECOND_NS);
+/// Slices of a window, and how short they may be.
+const SLICES_MAX: i64 = 12;
+const SLICE_MIN_NS: i64 = 2 * SECOND_NS;
 /// Characters of messages.
 const MESSAGE_CHARS_MAX: usize = 200;
 /// Attributes of these name spaces say what a call is, not to which group of requests it belongs.
@@ -50,14 +55,22 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    /// Reads the traces that begin in a window; one of `of`, which then stands for all of them.
+    /// Reads the traces that begin in a window; one of `of`, which then stands for all of them: those that begin
+    /// in slices of the window, evenly spread, because spans lie by time, and what lies between is not read.
     pub(super) async fn read(ask: &Ask<'_>, window: Window, of: u64, names: &mut Names) -> Result<Traces, AskError> {
-        Traces::read_around(ask, window, (MARGIN_NS, MARGIN_NS), of, names).await
+        if of <= 1 {
+            return Traces::read_slice(ask, window, (MARGIN_NS, MARGIN_NS), 1, names).await;
+        }
+        let mut traces = Traces::default();
+        for slice in slices(window, of) {
+            traces.extend(Traces::read_slice(ask, slice, SLICE_MARGIN_NS, of, names).await?);
+        }
+        Ok(traces)
     }
 
-    /// The same; a trace that goes on for longer than `after_ns` is cut, one that began longer than `before_ns`
-    /// before the window is taken for one that begins in it.
-    pub(super) async fn read_around(
+    // A trace that goes on for longer than `after_ns` is cut, one that began longer than `before_ns` before the
+    // slice is taken for one that begins in it.
+    async fn read_slice(
         ask: &Ask<'_>,
         window: Window,
         (before_ns, after_ns): (i64, i64),
@@ -67,7 +80,7 @@ impl Traces {
         let wide =
             Window { from_ns: window.from_ns.saturating_sub(before_ns), to_ns: window.to_ns.saturating_add(after_ns) };
         let mut traces = Traces::default();
-        spans(ask, wide, of, |row| {
+        spans(ask, wide, |row| {
             let Some(mut span) = span_of(names, row) else { return };
             span.weight *= of as f64;
             let began = traces.began.entry(span.at.trace_low).or_insert(span.start_ns);
@@ -82,7 +95,7 @@ impl Traces {
         began.retain(|_, began| window.from_ns <= *began && *began < window.to_ns);
         spans.retain(|span| began.contains_key(&span.at.trace_low));
         let mut templates = HashMap::new();
-        logs(ask, wide, of, |row| {
+        logs(ask, wide, |row| {
             traces
                 .logs
                 .extend(log_of(names, row, &mut templates).filter(|log| traces.began.contains_key(&log.at.trace_low)));
@@ -115,6 +128,15 @@ impl Traces {
     pub(super) fn sample(&self, names: &Names) -> Sample {
         sample(names, &self.spans, &self.logs, &self.producers)
     }
+}
+
+fn slices(window: Window, of: u64) -> Vec<Window> {
+    let of = i64::try_from(of).unwrap_or(i64::MAX).max(1);
+    let length_ns = (window.to_ns - window.from_ns).max(1);
+    let count = (length_ns / of / SLICE_MIN_NS).clamp(1, SLICES_MAX);
+    let slice_ns = (length_ns / of / count).max(1);
+    let begin = |number: i64| window.from_ns + length_ns / count * number + (length_ns / count - slice_ns) / 2;
+    (0..count).map(|number| Window { from_ns: begin(number), to_ns: begin(number) + slice_ns }).collect()
 }
 
 fn span_of(names: &mut Names, row: &SpanRow<'_>) -> Option<EvidenceSpan> {
@@ -219,6 +241,21 @@ fn beginning(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Scenario: windows of a minute and an hour, thinned a little and a lot.
+    // Guarantee: slices lie in the window, apart, as long together as asked for.
+    #[test]
+    fn slices_are_spread() {
+        for (length_s, of) in [(60, 2), (60, 25), (3_600, 100), (3_600, 1_000_000)] {
+            let window = Window { from_ns: 1_000, to_ns: 1_000 + length_s * SECOND_NS };
+            let slices = slices(window, of);
+            assert!(slices.iter().all(|slice| window.from_ns <= slice.from_ns && slice.to_ns <= window.to_ns));
+            assert!(slices.windows(2).all(|pair| pair[0].to_ns < pair[1].from_ns));
+            let all: i64 = slices.iter().map(|slice| slice.to_ns - slice.from_ns).sum();
+            let expected = length_s * SECOND_NS / of as i64;
+            assert!((all - expected).abs() <= expected / 100 + 12, "{all} of {expected}");
+        }
+    }
 
     // Scenario: attributes of calls, of requests, ids, numbers.
     // Guarantee: only what may stand for a group of requests is compared by outcome.
