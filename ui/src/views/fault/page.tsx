@@ -72,7 +72,7 @@ function Report({ answer }: { answer: SuspectsAnswer }) {
       {first && !none && (
         <article class="first">
           <h2 class="row"><span class="faint">{answer.verdict === "localised" ? "Suspect" : "First guess"}</span><Dot service={first.service} /><span>{first.service}</span></h2>
-          {first.summary !== answer.summary && <p>{first.summary}</p>}
+          {!answer.summary.includes(first.summary) && <p>{first.summary}</p>}
           <SuspectInFull suspect={first} around={around} />
           {first.not_runner_up && rest[0] && <section><h3>Why it is not {rest[0].service}</h3><p>{first.not_runner_up}.</p></section>}
         </article>

@@ -11,6 +11,7 @@ import { link } from "../../state/url";
 import { type Period, periodOf } from "./words";
 
 const LETTERS_MAX = 18;
+const STEEP_PX = 24;
 const ROLES: Record<Role, string> = { suspect: "suspect", suffers: "suffers", beside: "" };
 
 export function GraphSlice({ answer, suspect, period }: { answer: GraphAnswer; suspect: Suspect; period: Period }) {
@@ -57,6 +58,8 @@ function Edge({ shape: e, path, label, title, href }: { shape: EdgeShape; path: 
   const [x, y, turn] = e.tip;
   const [dx, dy, half] = [Math.cos(turn), Math.sin(turn), e.arrow * 0.6];
   const [bx, by] = [x - dx * e.arrow, y - dy * e.arrow];
+  // Beside a steep line, above a flat one.
+  const rise = Math.abs(e.curve[1] - e.curve[7]) > STEEP_PX ? e.curve[1] - e.curve[7] : 0;
   return (
     <a href={href} class={path ? "edge way" : "edge"} tabIndex={path ? 0 : -1} aria-label={title}>
       <title>{title}</title>
@@ -64,7 +67,7 @@ function Edge({ shape: e, path, label, title, href }: { shape: EdgeShape; path: 
       <path d={curve(e.curve)} stroke-width={width} stroke-dasharray={e.dashed ? "6 4" : undefined} />
       {e.failed && <path class="failed" d={curve(e.failed)} stroke-width={width} />}
       <polygon points={`${r(x)},${r(y)} ${r(bx - dy * half)},${r(by + dx * half)} ${r(bx + dy * half)},${r(by - dx * half)}`} />
-      {label && <text class="label" x={r(e.middle[0])} y={r(e.middle[1] - 10)}>{label}</text>}
+      {label && <text class="label" text-anchor={rise > STEEP_PX ? "end" : rise < -STEEP_PX ? "start" : "middle"} x={r(e.middle[0] - 8 * Math.sign(rise))} y={r(e.middle[1] - 6)}>{label}</text>}
     </a>
   );
 }
