@@ -10,7 +10,7 @@ import { formatDurationNs, nsToMs } from "../../state/time";
 import { link } from "../../state/url";
 import { type Period, periodOf } from "./words";
 
-const LETTERS_MAX = 18;
+const LETTERS_MAX = 16;
 const STEEP_PX = 24;
 const ROLES: Record<Role, string> = { suspect: "suspect", suffers: "suffers", beside: "" };
 

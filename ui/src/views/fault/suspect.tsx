@@ -182,7 +182,7 @@ function Example({ at, seen, most, bad }: { at: { trace: string; span: string };
   return (
     <li>
       <a href={link(`trace/${at.trace}`, { span: at.span })}>
-        <span class="row"><code>{at.trace.slice(0, 8)}</code><span class="cut grow soft">{seen?.request}</span>{seen && <b>{formatDurationNs(seen.tookNs)}</b>}</span>
+        <span class="row"><code title={at.trace}>{at.trace.replace(/^0+/, "").slice(0, 16)}</code><span class="cut grow soft">{seen?.request}</span>{seen && <b>{formatDurationNs(seen.tookNs)}</b>}</span>
         {seen && <span class={`meter ${bad ? "strong" : ""}`} aria-hidden="true"><i style={{ width: `${(Number(seen.tookNs) / most) * 100}%` }} /></span>}
         {seen && <span class="row"><Dot service={seen.service} /><span class="cut">{seen.service} {seen.name}</span><span class="faint took">{formatDurationNs(seen.spanNs)}</span>{seen.error && <span class="bad cut">{seen.message || "error"}</span>}</span>}
       </a>

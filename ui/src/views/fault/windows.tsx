@@ -41,7 +41,7 @@ export function Windows({ answer }: { answer: SuspectsAnswer | null }) {
         choices={(services.data?.services ?? []).map((s) => ({ value: s.name, note: formatCount(s.spans), mark: <Dot service={s.name} /> }))}
         onChange={(v) => setParams({ service: v })} />
       <span class="grow" />
-      {answer && <CopyButton text={() => fixedLink(answer)} title="Copy a link to this report: its fault window no longer moves with the clock" icon="link" class="">Copy link</CopyButton>}
+      {answer && <CopyButton text={() => fixedLink(answer)} title="Copy a link to this report: its fault window no longer moves with the clock" icon="link" class="" />}
       {answer && <button type="button" title="Print the report (P)" onClick={() => print()}><Icon name="print" size={14} />Print</button>}
     </div>
   );
