@@ -9,7 +9,7 @@ import { useLoad } from "../../state/load";
 import { formatDurationNs } from "../../state/time";
 import { link } from "../../state/url";
 import { GraphSlice } from "./slice";
-import { behind, callsLink, type Edges, kindText, type Period } from "./words";
+import { behind, callsLink, type Edges, kindText, type Period, phrase } from "./words";
 
 export interface Around {
   fault: Period;
@@ -99,8 +99,8 @@ export function Evidence({ list, service, around: { fault, baseline, edges } }: 
           {list.map((e, i) => {
             const now = behind(e, service, fault, edges);
             const before = baseline && behind(e, service, baseline, edges);
-            // A line that came is read in the logs; everything else shows in traces.
-            const line = e.kind.endsWith("_log");
+            // A line that can be searched for is read in the logs; everything else shows in traces.
+            const line = e.kind.endsWith("_log") && phrase(e.subject) !== null;
             const to = (ways: { traces: string; logs: string | null }) => (line && ways.logs ? ways.logs : ways.traces);
             return (
               <tr key={i}>
