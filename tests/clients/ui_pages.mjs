@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -43,7 +43,7 @@ async function send(signal, body) {
   assert.equal(answer.status, 200, await answer.text())
 }
 
-/** 300 requests through four services over the last ten minutes; each tenth fails in the database. */
+/** 300 requests through four services over the last ten minutes; each tenth fails in the database, in the last two minutes all do. */
 async function demo() {
   const now = BigInt(Date.now()) * 1_000_000n
   const services = ['frontend', 'checkout', 'payment', 'orders']
@@ -52,7 +52,7 @@ async function demo() {
   for (let n = 1; n <= 300; n++) {
     const traceId = hex(n, 32).replace(/^0/, 'a')
     const start = now - BigInt(n) * 2_000_000_000n
-    const fails = n % 10 === 0
+    const fails = n % 10 === 0 || n <= 60
     services.forEach((service, depth) => {
       const began = start + BigInt(depth) * 3_000_000n
       const ended = start + BigInt(60 + (n % 7) * 20 - depth * 5) * 1_000_000n
@@ -74,18 +74,22 @@ async function demo() {
   }
   await send('traces', { resourceSpans: [{ scopeSpans: [{ spans: [{ name: 'without ids' }] }] }] })
   assert.equal((await fetch(`${http}/api/v1/flush`, { method: 'POST' })).status, 200)
-  return hex(10, 32).replace(/^0/, 'a')
+  const time = (ms) => new Date(Number(now / 1_000_000n) + ms).toISOString()
+  return { trace: hex(10, 32).replace(/^0/, 'a'), bad: `from=${time(-120_000)}&to=${time(0)}`, good: `baseline_from=${time(-600_000)}&baseline_to=${time(-130_000)}` }
 }
 
 let failed = 0
 try {
-  const trace = await demo()
+  const { trace, bad, good } = await demo()
+  const report = "document.querySelector('.verdict .sentence')?.innerText.includes('orders') && document.querySelector('.slice .suspect') && document.querySelectorAll('.examples b').length > 3"
   const pages = {
     traces: ['traces', "document.querySelectorAll('a.trace-row').length > 0"],
     request: [`trace/${trace}`, "document.querySelector('.wf-scroll canvas')?.height > 100"],
     graph: ['graph?node=service:payment', "/Called by\\s+checkout\\s+[\\s\\S]*Calls\\s+orders/.test(document.querySelector('.graph-panel')?.innerText) && document.querySelector('.graph-box canvas')?.height > 100"],
     'graph-table': ['graph?view=table&sort=errors', "document.querySelector('.graph-table tbody tr')?.innerText.startsWith('orders')"],
     logs: ['logs?query=deadlock', "document.body.innerText.includes('deadlock detected in order')"],
+    fault: [`fault?${bad}`, report],
+    'fault-against': [`fault?${bad}&${good}`, `${report} && document.querySelector('.windows').innerText.includes('given')`],
     ingest: ['ingest', "document.body.innerText.includes('invalid_trace_id') || /rejected|refused/i.test(document.body.innerText)"],
   }
   for (const dark of [false, true]) {
@@ -108,6 +112,23 @@ try {
         await browser.close()
       }
     }
+  }
+  const browser = await launch({ dark: true, width: 420, height: 2000 })
+  try {
+    await browser.open(`${http}/fault?${bad}`)
+    await browser.until(report)
+    assert.ok(await browser.run('document.documentElement.scrollWidth <= innerWidth'), 'nothing sticks out')
+    await browser.shot(join(pictures, 'fault-narrow.png'))
+    const paper = await browser.pdf()
+    writeFileSync(join(pictures, 'fault.pdf'), paper)
+    assert.equal(paper.toString('latin1').match(/\/Type\s*\/Page\b/g)?.length, 1, 'the report is one page')
+    assert.deepEqual(browser.faults, [], 'the console stays silent')
+    console.log('ok   fault narrow, and on paper')
+  } catch (error) {
+    failed++
+    console.log(`FAIL fault narrow, and on paper\n     ${error.message}`)
+  } finally {
+    await browser.close()
   }
 } finally {
   running.removeAllListeners('exit')

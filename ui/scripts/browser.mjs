@@ -98,6 +98,11 @@ export async function launch({ width = 1440, height = 900, dark = false } = {}) 
       const { data } = await call("Page.captureScreenshot", { format: "png" });
       writeFileSync(file, Buffer.from(data, "base64"));
     },
+    /** What the page is on paper: A4, as its print rules say. */
+    async pdf() {
+      const { data } = await call("Page.printToPDF", { preferCSSPageSize: true, printBackground: false });
+      return Buffer.from(data, "base64");
+    },
     async close() {
       await send("Browser.close").catch(() => undefined);
       await Promise.race([new Promise((done) => child.once("exit", done)), sleep(3000)]);

@@ -168,7 +168,38 @@ function graphAnswer(q, from, to) {
   return { nodes, edges, from_ns: minute(from, Math.floor), to_ns: minute(to, Math.ceil), rolled_to_ns: minute(now - 60_000, Math.floor) };
 }
 
-function answer(path, q) {
+const differs = (kind, subject, baseline, fault, score, text, where = {}) => ({ kind, subject, baseline, fault, score, text, where });
+const suspect = (service, score, confidence, summary, parts, where, evidence, victims = [], ids = [1, 4], more = {}) => ({
+  service, score, confidence, summary, parts, where, evidence, victims,
+  examples: { failing: ids.map(ID), good: [5, 6, 7].map((i) => summaries[i].trace_id), failing_spans: ids.map((i) => traces.get(ID(i)).rows[3].id), good_spans: [5, 6, 7].map(() => one.rows[3].id) }, ...more,
+});
+
+/** Of the invented shop: payment refuses. `service` cart is unclear and partial, auth is without fault, batch with nothing to compare. */
+function suspectsAnswer(body, now) {
+  const [from, to] = [timeOf(body.fault.from, now - HOUR), timeOf(body.fault.to, now)];
+  if (to - from > 24 * HOUR) return [400, { error: { code: "invalid_argument", message: "`fault` is at most a day long", details: {} } }];
+  const baseline = body.baseline ? { from_ns: ns(timeOf(body.baseline.from, now)), to_ns: ns(timeOf(body.baseline.to, now)), spans: 51_200, chosen: false } : { from_ns: ns(from - HOUR / 2), to_ns: ns(from), spans: 51_200, chosen: true };
+  const base = { notices: [], fault: { from_ns: ns(from), to_ns: ns(to), spans: 48_210, chosen: false }, baseline, took_ms: 412 };
+  const payment = suspect("payment", 1.31, 0.96, "Errors start in payment: 2,821 failing requests start in Charge", [{ name: "errors", score: 0.81 }, { name: "steps", score: 0.38 }, { name: "edge_gap", score: 0.12 }], { operation: "Charge", location: "gateway.js:41", version: "2.14.1", instance: "payment-7c9d-x2" }, [
+    differs("error_origin", "Charge PaymentError", "0.1 %", "34 %", 0.92, `2,821 failing requests start in Charge: PaymentError ("card declined ${EVIL}"); 34 % of its spans, 0.1 % before`, { operation: "Charge" }),
+    differs("missing_log", '"charged * to card"', "100 %", "66 %", 0.61, 'INFO log line "charged * to card" is missing after Charge in 2821 of 8300 spans, it came in 100 % before', { operation: "Charge" }),
+    differs("attribute", "service.version=2.14.1", "0.1 %", "71 %", 0.55, "98 % of the errors that start in payment come from service.version 2.14.1: 71 % of its requests fail, 0.1 % of the others", { version: "2.14.1" }),
+    differs("edge_gap", "checkout -> payment", "0.9 ms", "14 ms", 0.2, "the way checkout -> payment takes 14 ms typically, 0.9 ms before; 8300 calls", { edge: "checkout -> payment" }),
+    differs("of_tomorrow", "x", "1", "2", 0.1, "a kind of evidence that this page does not know"),
+  ], [{ service: "checkout", path: ["payment", "checkout"], text: "34 % of its calls to payment fail, 0.1 % before" }, { service: "frontend", path: ["payment", "checkout", "frontend"], text: "11 % of its calls to checkout fail, 0 % before" }], [1, 4], { not_runner_up: "checkout suffers from payment (payment -> checkout): 34 % of its calls to payment fail, 0.1 % before" });
+  const others = [
+    suspect("checkout", 0.21, 0.03, "checkout takes another way: the call of Ship is missing", [{ name: "steps", score: 0.21 }], { operation: "PlaceOrder" }, [differs("missing_call", "Ship", "99 %", "65 %", 0.21, "the call of Ship is missing after Charge", { operation: "PlaceOrder" })], [{ service: "frontend", path: ["checkout", "frontend"], text: "11 % of its calls to checkout fail" }]),
+    suspect("ts-a-service-with-quite-a-long-name", 0.02, 0.0004, "", [], {}, []),
+  ];
+  const clock = differs("clock", "host.name=node-2", "0 %", "100 %", 1, "the clock of node-2 (host.name) is ahead: 100 % of the calls that it receives seem to end after their caller's span, 0 % before", { instance: "node-2" });
+  if (scenario === "empty") return [200, { ...base, verdict: "no_fault", summary: "The fault window is empty, and nothing was expected in it.", suspects: [], fault: { ...base.fault, spans: 0 }, baseline: { ...baseline, from_ns: ns(from), to_ns: ns(from), spans: 0 } }];
+  if (body.service === "auth") return [200, { ...base, verdict: "no_fault", summary: `Nothing differs more than it does without a fault (12 healthy minutes); what differs most: ${others[0].summary}`, suspects: others }];
+  if (body.service === "cart") return [200, { ...base, verdict: "unclear", summary: `No service stands out; the first guess: ${payment.summary}`, suspects: [{ ...payment, confidence: 0.22 }, ...others], notices: [clock], partial: true, partial_reason: "one of 3 traces was looked at" }];
+  if (body.service === "batch") return [200, { ...base, verdict: "unclear", summary: "There is nothing to compare with: the baseline window is empty.", suspects: [], baseline: { ...baseline, spans: 0 } }];
+  return [200, { ...base, verdict: "localised", summary: payment.summary, suspects: [payment, ...others] }];
+}
+
+function answer(path, q, body) {
   const empty = scenario === "empty";
   const trace = /^traces\/([0-9a-f]+)$/.exec(path);
   if (trace) {
@@ -206,6 +237,7 @@ function answer(path, q) {
       }
       return [200, { step_ns: `${step}000000`, buckets: [...buckets].sort((a, b) => a[0] - b[0]).map(([t, counts]) => ({ time_ns: ns(t), counts })) }];
     }
+    case "suspects": return suspectsAnswer(body, now);
     case "graph": return [200, empty ? { nodes: [], edges: [], from_ns: ns(from), to_ns: ns(to) } : graphAnswer(q, from, to)];
     case "ingest": {
       const zero = { traces: 0, logs: 0, metrics: 0 };
@@ -225,6 +257,12 @@ function answer(path, q) {
   }
 }
 
+async function bodyOf(request) {
+  let text = "";
+  for await (const part of request) text += part;
+  return JSON.parse(text);
+}
+
 const option = (name, fallback) => (process.argv.includes(`--${name}`) ? process.argv[process.argv.indexOf(`--${name}`) + 1] : fallback);
 const base = option("base", "/");
 const scenario = option("scenario", "full");
@@ -235,8 +273,9 @@ createServer(async (request, response) => {
   const path = url.pathname.slice(base.length);
   const common = { "content-security-policy": CSP, "x-content-type-options": "nosniff" };
   if (path.startsWith("api/v1/")) {
+    const asked = request.method === "POST" ? await bodyOf(request) : null;
     if (scenario === "slow") await new Promise((done) => setTimeout(done, 60_000));
-    const [status, body] = scenario === "error" ? [503, { error: { code: "unavailable", message: "the store has been down for 12 s; what arrives is kept in the journal", details: {} } }] : answer(path.slice(7), url.searchParams);
+    const [status, body] = scenario === "error" ? [503, { error: { code: "unavailable", message: "the store has been down for 12 s; what arrives is kept in the journal", details: {} } }] : answer(path.slice(7), url.searchParams, asked);
     return response.writeHead(status, { ...common, "content-type": "application/json" }).end(JSON.stringify(body));
   }
   const file = normalize(join(DIST, path));

@@ -1,6 +1,7 @@
 // Opens the built pages in a real browser against scripts/mock.mjs, under a base path and the strict CSP, and works with them:
 // keys, drags, links, hostile texts, empty, failing and slow servers, a request of 100,000 spans. `npm run build` first.
-// Without chromium it says so and ends with code 3: not run is not passed. `--shots DIR` keeps a picture of every step.
+// Without chromium it says so and ends with code 3: not run is not passed. `--shots DIR` keeps a picture of every step;
+// `--only fault` runs the checks whose names begin so.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -11,7 +12,9 @@ if (!chromium) {
   console.log("not run: no chromium found (Debian: apt-get install chromium, or set CHROMIUM)");
   process.exit(3);
 }
-const shots = process.argv.includes("--shots") ? process.argv[process.argv.indexOf("--shots") + 1] : null;
+const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : null);
+const only = option("--only") ?? "";
+const shots = option("--shots");
 if (shots) mkdirSync(shots, { recursive: true });
 
 const mocks = [];
@@ -29,6 +32,7 @@ const slow = await mock("--scenario", "slow");
 
 let passed = 0;
 async function check(name, run, { dark = false, width = 1440, faults = [] } = {}) {
+  if (!name.startsWith(only)) return;
   // A busy machine sometimes kills a browser at its start; once more is fair, for ever is not.
   const open = () => launch({ dark, width, height: 900 });
   const b = await open().catch(open);
@@ -251,6 +255,73 @@ try {
     await b.key("v");
     await b.until("document.querySelectorAll('.graph-table tbody tr').length === 600");
   });
+
+  await check("fault: from the logs to the report, to a trace and back", async (b) => {
+    await b.open(`${full}logs?from=now-6h`);
+    await b.until("document.querySelector('a.guilty')");
+    await b.run("document.querySelector('a.guilty').click()");
+    await b.until("document.querySelector('.verdict .sentence')?.innerText.startsWith('Errors start in payment') && document.querySelector('.slice svg')");
+    assert.equal(await url(b), "/deep/prefix/fault?from=now-6h");
+    const said = await text(b);
+    assert.match(said, /96 %[\s\S]*PaymentError[\s\S]*of tomorrow[\s\S]*payment\s+→\s+checkout\s+→\s+frontend[\s\S]*Why it is not checkout/);
+    await b.key("j");
+    await b.key("Enter");
+    await b.until("location.search.includes('open=checkout') && document.querySelectorAll('.slice').length === 2");
+    await b.key("Escape");
+    await b.until("!location.search.includes('open=')");
+    await b.run("[...document.querySelectorAll('.seg button')].find((x) => x.innerText === 'a window').click()");
+    await b.until("/baseline_from=[\\dT:.-]+Z/.test(location.search) && document.querySelector('.baseline input') && /given/.test(document.querySelector('.windows').innerText)");
+    await b.until("document.querySelector('.examples b')");
+    await b.run("document.querySelector('.slice .way').dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }))");
+    await b.until("location.search.includes('edge_source=service:')");
+    assert.match(await url(b), /^\/deep\/prefix\/traces\?from=/);
+    await b.run("history.back()");
+    await b.until("document.querySelector('.examples a b')");
+    await b.run("document.querySelector('.examples a').click()");
+    await b.until("location.pathname.endsWith('01') && location.search.includes('span=')");
+  });
+
+  await check("fault: unclear, partial, with a notice", async (b) => {
+    await b.open(`${full}fault?service=cart`);
+    await b.until("document.querySelector('.slice svg') && document.querySelector('.note')?.innerText.includes('one of 3 traces')");
+    assert.match(await text(b), /Nobody stands out[\s\S]*clock of node-2[\s\S]*First guess/);
+  }, { dark: true });
+
+  await check("fault: no fault, nothing to compare with, a window too long", async (b) => {
+    await b.open(`${full}fault?service=auth`);
+    await b.until("document.querySelector('.state')?.innerText.includes('Nothing stands out') && document.querySelector('.fault-next a')");
+    await b.open(`${full}fault?service=batch`);
+    await b.until("document.querySelector('.state')?.innerText.includes('Nobody to suspect')");
+    await b.open(`${empty}fault`);
+    await b.until("document.querySelector('.state')?.innerText.includes('No span in the fault window')");
+    await b.open(`${full}fault?from=now-7d`);
+    await b.until("document.querySelector('[role=alert]')?.innerText.includes('at most a day long') && document.querySelector('.fault-next button')");
+  }, { faults: ["400"] });
+
+  await check("fault: on paper", async (b) => {
+    await b.open(`${full}fault?open=checkout`);
+    await b.until("document.querySelector('.slice svg') && document.querySelector('.examples b')");
+    const pdf = await b.pdf();
+    assert.equal(pdf.toString("latin1").match(/\/Type\s*\/Page\b/g)?.length, 1, "one page");
+  }, { dark: true });
+
+  {
+    const page = "fault";
+    await check(`${page}: the server fails`, async (b) => {
+      await b.open(`${failing}${page}`);
+      await b.until("document.querySelector('[role=alert]')?.innerText.includes('the store has been down for 12 s')");
+    }, { faults: ["503"] });
+    await check(`${page}: the server is slow`, async (b) => {
+      await b.open(`${slow}${page}`);
+      await b.until("document.querySelector('.bones')");
+    });
+    await check(`${page}: narrow`, async (b) => {
+      await b.open(`${full}${page}`);
+      await b.until("document.querySelector('.slice svg')");
+      await b.sleep(200);
+      assert.ok(await b.run("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out");
+    }, { width: 420 });
+  }
 
   for (const page of ["traces", "graph", "logs", "ingest"]) {
     await check(`${page}: nothing has arrived`, async (b) => {

@@ -9,6 +9,7 @@ import { Empty } from "./kit/states";
 import { helpOpen, startKeyboard, useCommands } from "./state/commands";
 import { prefs, setPref } from "./state/prefs";
 import { basePath, link, navigate, params, path, startRouter } from "./state/url";
+import { FaultPage } from "./views/fault/page";
 import { GraphPage } from "./views/graph/page";
 import { IngestPage } from "./views/ingest/page";
 import { LogsPage } from "./views/logs/page";
@@ -19,6 +20,7 @@ const PAGES = [
   { path: "traces", text: "Traces", key: "g t" },
   { path: "graph", text: "Graph", key: "g s" },
   { path: "logs", text: "Logs", key: "g l" },
+  { path: "fault", text: "Fault", key: "g f" },
   { path: "ingest", text: "Ingest", key: "g i" },
 ];
 
@@ -46,6 +48,7 @@ function Body() {
   if (at === "" || at === "traces") return <TracesPage />;
   if (at === "graph") return <GraphPage />;
   if (at === "logs") return <LogsPage />;
+  if (at === "fault") return <FaultPage />;
   if (at === "ingest") return <IngestPage />;
   const trace = /^trace\/([^/]+)$/.exec(at)?.[1];
   if (trace) return <RequestPage key={trace} id={decodeURIComponent(trace).toLowerCase()} />;

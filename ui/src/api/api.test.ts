@@ -28,6 +28,9 @@ test("answers", () => {
   assert.equal(({} as Record<string, unknown>)["x"], undefined);
   assert.throws(() => shape.logs({ logs: [{ time_ns: 1.5 }] }, ""), /nanoseconds as decimal digits: logs\[0\]\.time_ns/);
   assert.deepEqual(shape.resource({ attributes: { "service.name": "a" } }, "").attributes["service.name"], "a");
+  const report = shape.suspects({ verdict: "no_fault", summary: "", suspects: [], fault: { from_ns: "1", to_ns: "2" }, baseline: { from_ns: "1", to_ns: "1", chosen: true }, notices: null }, "");
+  assert.deepEqual([report.notices, report.partial, report.fault.spans, report.fault.chosen], [[], false, 0, false]);
+  assert.throws(() => shape.suspects({ ...report, suspects: [{ service: "a" }] }, ""), /a number: suspects\[0\]\.score/);
   assert.throws(() => shape.traces("nonsense", ""), /a string where this page expects an object/);
 });
 

@@ -27,10 +27,15 @@ export function apiUrl(path: string, query: Query = {}): string {
   return url.href;
 }
 
-async function get<A>(path: string, query: Query, check: Check<A>, signal?: AbortSignal): Promise<A> {
+const get = <A>(path: string, query: Query, check: Check<A>, signal?: AbortSignal) => call(apiUrl(path, query), {}, check, signal);
+
+const post = <A>(path: string, body: object, check: Check<A>, signal?: AbortSignal) =>
+  call(apiUrl(path), { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }, check, signal);
+
+async function call<A>(url: string, how: RequestInit, check: Check<A>, signal?: AbortSignal): Promise<A> {
   let response: Response;
   try {
-    response = await fetch(apiUrl(path, query), { signal: signal ?? null, headers: { accept: "application/json" } });
+    response = await fetch(url, { ...how, signal: signal ?? null, headers: { accept: "application/json", ...how.headers } });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError("unreachable", "Hypocenter does not answer. Is it still running?");
@@ -94,6 +99,9 @@ export const getLedger = (filter: Range & { sender?: string | null; reason?: str
 
 /** The whole graph, or what is at most `hops` calls away from a service. */
 export const getGraph = (filter: Range & { service?: string | null; hops?: string | null }, signal?: AbortSignal) => get("graph", { ...filter }, shape.graph, signal);
+
+/** Who is guilty of what was wrong in a window, and why. */
+export const getSuspects = (question: T.SuspectsBody, signal?: AbortSignal) => post("suspects", question, shape.suspects, signal);
 
 /** One span with everything it carries, and its log lines. */
 export const getSpan = (trace: string, span: string, signal?: AbortSignal) =>

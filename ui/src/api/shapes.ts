@@ -64,7 +64,7 @@ const zipkin = pick<T.ZipkinSpan>()({ shared: or(bool, null), debug: or(bool, nu
 
 const span = pick<T.Span>()({
   span_id: str, parent_span_id: or(str, null), service: or(str, ""), name: or(str, ""), start_ns: ns, duration_ns: ns,
-  original_start_ns: or(ns, null), original_end_ns: or(ns, null), status_message: or(str, ""), trace_state: or(str, ""), weight: or(num, 1),
+  original_start_ns: or(ns, null), original_end_ns: or(ns, null), status: or(str, ""), status_message: or(str, ""), trace_state: or(str, ""), weight: or(num, 1),
   attributes, dropped_attributes_count: dropped, dropped_events_count: dropped, dropped_links_count: dropped,
   resource_index: or(num, -1), scope_index: or(num, -1), events: list(event), links: list(spanLink),
   log_count: or(num, 0), marks: texts, zipkin: or(zipkin, null),
@@ -72,7 +72,7 @@ const span = pick<T.Span>()({
 export type Span = Checked<typeof span>;
 
 export const trace = pick<T.TraceAnswer>()({
-  trace_id: str, start_ns: ns, ...shared, spans: list(span), logs: list(logLine), logs_next_cursor: or(str, null),
+  trace_id: str, start_ns: ns, duration_ns: or(ns, "0"), root_service: or(str, ""), root_operation: or(str, ""), ...shared, spans: list(span), logs: list(logLine), logs_next_cursor: or(str, null),
 });
 export type TraceAnswer = Checked<typeof trace>;
 
@@ -117,3 +117,26 @@ export const graph = pick<T.GraphAnswer>()({
   nodes: arr(graphNode), edges: arr(graphEdge), from_ns: ns, to_ns: ns, rolled_to_ns: or(ns, null), partial: or(bool, false), partial_reason: or(str, null),
 });
 export type GraphAnswer = Checked<typeof graph>;
+
+const place = pick<T.Where>()({ operation: or(str, ""), location: or(str, ""), edge: or(str, ""), instance: or(str, ""), version: or(str, "") });
+export type Place = Checked<typeof place>;
+
+const evidenced = pick<T.Evidenced>()({ kind: str, subject: or(str, ""), baseline: or(str, ""), fault: or(str, ""), score: or(num, 0), text: str, where: place });
+export type Evidenced = Checked<typeof evidenced>;
+
+const suspect = pick<T.Suspect>()({
+  service: str, score: num, confidence: num, summary: str, where: place, evidence: list(evidenced), not_runner_up: or(str, ""),
+  parts: list(pick<T.Part>()({ name: str, score: num })),
+  examples: pick<T.Examples>()({ failing: texts, good: texts, failing_spans: texts, good_spans: texts }),
+  victims: list(pick<T.Victim>()({ service: str, path: texts, text: or(str, "") })),
+});
+export type Suspect = Checked<typeof suspect>;
+
+const compared = pick<T.Compared>()({ from_ns: ns, to_ns: ns, spans: or(num, 0), chosen: or(bool, false) });
+export type Compared = Checked<typeof compared>;
+
+export const suspects = pick<T.SuspectsAnswer>()({
+  verdict: str, summary: str, suspects: arr(suspect), notices: list(evidenced), fault: compared, baseline: compared,
+  took_ms: or(num, 0), partial: or(bool, false), partial_reason: or(str, null),
+});
+export type SuspectsAnswer = Checked<typeof suspects>;

@@ -20,6 +20,7 @@ const ZOOM_OUT = 0.6;
 const FIT_K_MAX = 1.1;
 /** A graph smaller than the screen is spread no further than this. */
 const SPREAD_MAX = 1.35;
+const LETTERS_SPREAD = 1.16;
 const PAD_PX = 28;
 
 export interface Graph {
@@ -91,6 +92,12 @@ export function frameOf(nodes: { x: number; y: number }[], width: number, height
   const spread = (room: number, units: number, px: number) => (units > 0 ? Math.max(px * k, Math.min(px * SPREAD_MAX, room / units)) : px);
   const card = k >= CARD_K_MIN;
   return { x0, x1, y0, y1, width, height, k, sx: spread(w - (card ? CARD_W * k : 90), x1 - x0, LAYER_PX), sy: spread(h - (card ? CARD_H * k : 36), y1 - y0, ROW_PX) };
+}
+
+/** A screen on which the whole is shown at full size, with room between the layers for a few letters. */
+export function fullSize(nodes: { x: number; y: number }[]): { width: number; height: number } {
+  const reach = (of: number[]) => (of.length > 0 ? Math.max(...of) - Math.min(...of) : 0);
+  return { width: reach(nodes.map((n) => n.x)) * LAYER_PX * LETTERS_SPREAD + CARD_W + 2 * PAD_PX, height: reach(nodes.map((n) => n.y)) * ROW_PX + CARD_H + 2 * PAD_PX };
 }
 
 const unitX = (f: Frame, k: number) => (k < f.k ? (f.sx * k) / f.k : Math.max(LAYER_PX * k, f.sx));

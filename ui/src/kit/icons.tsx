@@ -25,6 +25,9 @@ export const PATHS = {
   graph: "M3.5 10a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM12.5 6a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM12.5 14a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM5.3 7.2l5.4-2.4M5.3 8.8l5.4 2.4",
   fit: "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10",
   minus: "M3 8h10",
+  target: "M8 13.5A5.5 5.5 0 1 0 8 2.5a5.5 5.5 0 0 0 0 11ZM8 1v4M8 11v4M1 8h4M11 8h4",
+  print: "M4.5 5.5V2h7v3.5M4.5 11.5H2.2V5.5h11.6v6h-2.3M4.5 9.5h7V14h-7Z",
+  right: "M6 3l5 5-5 5",
 };
 
 export type IconName = keyof typeof PATHS;

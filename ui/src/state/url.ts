@@ -55,8 +55,9 @@ export function startRouter(): void {
   addEventListener("click", (event) => {
     const a = (event.target as Element | null)?.closest?.("a");
     if (!a || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-    const to = new URL(a.href, location.href);
-    if (a.target || a.hasAttribute("download") || to.origin !== location.origin || !to.pathname.startsWith(basePath)) return;
+    // As written: the `href` of a link inside a drawing is no text.
+    const to = new URL(a.getAttribute("href") ?? "", document.baseURI);
+    if (a.hasAttribute("target") || a.hasAttribute("download") || to.origin !== location.origin || !to.pathname.startsWith(basePath)) return;
     if (to.pathname.startsWith(`${basePath}api/`)) return;
     event.preventDefault();
     navigate(to.pathname + to.search);

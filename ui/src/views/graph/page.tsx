@@ -7,6 +7,7 @@ import { formatCount } from "../../draw/scale";
 import { type Choice, Combo } from "../../kit/combo";
 import { Elsewhere } from "../../kit/elsewhere";
 import { addressesOf, GettingStarted } from "../../kit/getting-started";
+import { Guilty } from "../../kit/guilty";
 import { Icon, type IconName } from "../../kit/icons";
 import { RangePicker } from "../../kit/range-picker";
 import { Dot } from "../../kit/service";
@@ -88,6 +89,7 @@ export function GraphPage() {
             choices={choices} onChange={(text) => { const at = graph ? findNode(graph, text) : -1; if (at >= 0) node(at); else setParams({ node: text || null, edge: null }, true); }} />
         </span>
         <span class="grow" />
+        <Guilty />
         <span class="seg" role="group" aria-label="View">
           {[[null, "Drawing"], ["table", "Table"]].map(([value, text]) => <button key={text} type="button" aria-pressed={(value === "table") === table} onClick={() => setParams({ view: value })}>{text}</button>)}
         </span>

@@ -6,6 +6,7 @@ import { formatCount } from "../../draw/scale";
 import { Combo } from "../../kit/combo";
 import { Elsewhere } from "../../kit/elsewhere";
 import { addressesOf, GettingStarted } from "../../kit/getting-started";
+import { Guilty } from "../../kit/guilty";
 import { Icon } from "../../kit/icons";
 import { LOG_ROW_PX, LogDetails, LogRow } from "../../kit/log-line";
 import { RangePicker } from "../../kit/range-picker";
@@ -118,6 +119,7 @@ function LogFilters({ filter, order }: { filter: LogFilter; order: string }) {
       <span class="seg" role="group" aria-label="Order">
         {(["newest", "oldest"] as const).map((o) => <button key={o} type="button" aria-pressed={order === o} onClick={() => setParams({ order: o === "newest" ? null : o })}>{o === "newest" ? "Newest" : "Oldest"}</button>)}
       </span>
+      <Guilty />
       {ids.map((k) => (
         <span key={k} class="chip" title={`${k} ${filter[k]}`}>
           <span class="cut">{k.replace("_id", "")} {filter[k]!.slice(0, 16)}</span>

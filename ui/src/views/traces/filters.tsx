@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { getOperations, getServices, type TraceFilter } from "../../api/client";
 import { formatCount } from "../../draw/scale";
 import { Combo } from "../../kit/combo";
+import { Guilty } from "../../kit/guilty";
 import { Icon } from "../../kit/icons";
 import { RangePicker } from "../../kit/range-picker";
 import { Dot } from "../../kit/service";
@@ -52,6 +53,8 @@ export function Filters({ filter }: { filter: TraceFilter }) {
             <button type="button" aria-label={`Remove ${a}`} onClick={() => setParams({ attr: attrs.filter((x) => x !== a) })}><Icon name="close" size={11} /></button>
           </span>
         ))}
+        <span class="grow" />
+        <Guilty short />
       </div>
     </div>
   );
