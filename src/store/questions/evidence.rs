@@ -49,7 +49,6 @@ pub struct SpanRow<'a> {
     pub error: bool,
     pub shared: bool,
     pub http_status: u16,
-    pub grpc_status: u16,
     pub start_ns: i64,
     pub duration_ns: u64,
     pub weight: f64,
@@ -60,8 +59,8 @@ pub struct SpanRow<'a> {
     pub db_system: &'a str,
     pub db_namespace: &'a str,
     pub destination: &'a str,
-    pub rpc_service: &'a str,
     pub resource_attributes: Vec<(&'a str, &'a str)>,
+    /// Those with values of 1 to 40 bytes.
     pub span_attributes: Vec<(&'a str, &'a str)>,
     pub exception_times_ns: Vec<i64>,
     pub exception_types: Vec<&'a str>,

@@ -24,6 +24,8 @@ use read::Traces;
 
 /// Spans of a window that are looked at; of more, whole traces are left out evenly.
 const SPANS_MAX: u64 = 400_000;
+/// The same of a minute whose evidence is kept.
+const MINUTE_SPANS_MAX: u64 = 150_000;
 /// Longest fault window and baseline.
 const WINDOW_MAX_NS: i64 = 86_400_000_000_000;
 /// Suspects when no limit is given.
@@ -288,8 +290,8 @@ impl View {
         let client = self.store.background_client()?;
         let window = Window { from_ns: minute * MINUTE_NS, to_ns: (minute + 1) * MINUTE_NS };
         let mut names = Names::default();
-        let of = spans.div_ceil(SPANS_MAX).max(1);
-        let traces = Traces::read(&ask(&client, tenant), window, of, &mut names).await?;
+        let of = spans.div_ceil(MINUTE_SPANS_MAX).max(1);
+        let traces = Traces::of_minute(&ask(&client, tenant), window, of, &mut names).await?;
         let made = tokio::task::spawn_blocking(move || traces.evidence(&names)).await;
         made.map_err(|_| ViewError::Broken("making evidence broke off".into()))
     }

@@ -13,11 +13,13 @@ use crate::edge::{number, trace_id};
 
 /// A trace may have begun so long before a window that its later spans lie in, and go on so long after it.
 const MARGIN_NS: i64 = 60 * SECOND_NS;
+/// The same of minutes whose evidence is kept: every minute is read with its margins.
+const MINUTE_MARGIN_NS: (i64, i64) = (20 * SECOND_NS, 40 * SECOND_NS);
 /// The same of slices, which are many.
 const SLICE_MARGIN_NS: (i64, i64) = (2 * SECOND_NS, 10 * SECOND_NS);
-/// Slices of a window, and how short they may be.
-const SLICES_MAX: i64 = 12;
-const SLICE_MIN_NS: i64 = 2 * SECOND_NS;
+/// Slices of a window, and how short they may be: with its margins each reads so much more.
+const SLICES_MAX: i64 = 6;
+const SLICE_MIN_NS: i64 = 10 * SECOND_NS;
 /// Characters of messages.
 const MESSAGE_CHARS_MAX: usize = 200;
 /// Attributes of these name spaces say what a call is, not to which group of requests it belongs.
@@ -55,6 +57,19 @@ pub(super) struct Traces {
 }
 
 impl Traces {
+    /// Reads the traces that begin in a minute, for evidence that is kept.
+    pub(super) async fn of_minute(
+        ask: &Ask<'_>,
+        minute: Window,
+        of: u64,
+        names: &mut Names,
+    ) -> Result<Traces, AskError> {
+        match of {
+            0 | 1 => Traces::read_slice(ask, minute, MINUTE_MARGIN_NS, 1, names).await,
+            of => Traces::read(ask, minute, of, names).await,
+        }
+    }
+
     /// Reads the traces that begin in a window; one of `of`, which then stands for all of them: those that begin
     /// in slices of the window, evenly spread, because spans lie by time, and what lies between is not read.
     pub(super) async fn read(ask: &Ask<'_>, window: Window, of: u64, names: &mut Names) -> Result<Traces, AskError> {
@@ -142,7 +157,7 @@ fn slices(window: Window, of: u64) -> Vec<Window> {
 fn span_of(names: &mut Names, row: &SpanRow<'_>) -> Option<EvidenceSpan> {
     let (trace_high, trace_low) = trace_id(row.trace_id)?;
     let (peer, peer_type) = match (row.db_system, row.destination) {
-        ("", "") if row.peer.is_empty() => (names.intern(row.rpc_service), PeerType::Service),
+        ("", "") if row.peer.is_empty() => (names.intern(attribute(row, "rpc.service")), PeerType::Service),
         ("", "") => (names.intern(row.peer), PeerType::Service),
         ("", topic) => (names.intern(topic), PeerType::Topic),
         (system, _) if row.db_namespace.is_empty() => (names.intern(system), PeerType::Database),
@@ -174,7 +189,10 @@ fn span_of(names: &mut Names, row: &SpanRow<'_>) -> Option<EvidenceSpan> {
         shared: row.shared,
         error: row.error,
         http_status: row.http_status,
-        grpc_status: row.grpc_status,
+        grpc_status: ["rpc.grpc.status_code", "rpc.response.status_code"]
+            .iter()
+            .find_map(|key| attribute(row, key).parse().ok())
+            .unwrap_or(0),
         start_ns: row.start_ns,
         duration_ns: row.duration_ns,
         weight: row.weight,
@@ -187,6 +205,10 @@ fn span_of(names: &mut Names, row: &SpanRow<'_>) -> Option<EvidenceSpan> {
         exceptions,
         links,
     })
+}
+
+fn attribute<'a>(row: &SpanRow<'a>, key: &str) -> &'a str {
+    row.span_attributes.iter().find(|(known, _)| *known == key).map_or("", |(_, value)| value)
 }
 
 // Equal bodies have equal templates; many lines are the same words.
