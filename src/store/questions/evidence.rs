@@ -4,9 +4,11 @@ use clickhouse::Row;
 use model::evidence::Evidence;
 use serde::Deserialize;
 
-use super::sql::{Param, Sql};
+use super::sql::{Conditions, Param, Sql};
 use super::{Ask, AskError, Window};
 use crate::evidence::{StoredRow, unpack};
+
+const MINUTE_NS: i64 = 60_000_000_000;
 
 /// Resource attributes by which outcomes are told apart, besides version and instance.
 const RESOURCE_KEYS: [&str; 11] = [
@@ -32,7 +34,7 @@ pub struct MinuteRow {
     pub spans: u64,
     /// Those that failed.
     pub errors: u64,
-    /// 90th percentile of the durations of roots.
+    /// What is usual for durations of work that entered services.
     pub slow_ns: u64,
 }
 
@@ -84,9 +86,23 @@ pub struct LogRow<'a> {
     pub line: &'a str,
 }
 
-/// How the minutes were that have spans.
+/// How the minutes were that have spans. Of those that are not rolled up yet, the newest, only spans are counted.
 pub async fn minutes(ask: &Ask<'_>, window: Window) -> Result<Vec<MinuteRow>, AskError> {
-    Ok(Sql::new(include_str!("evidence_minutes.sql"), ask.tenant).window(window).query(ask).fetch_all().await?)
+    let sql = Sql::new(include_str!("evidence_minutes.sql"), ask.tenant).window(window);
+    let mut rows: Vec<MinuteRow> = sql.query(ask).fetch_all().await?;
+    let rolled = rows.last().map_or(window.from_ns, |row| (row.minute + 1).saturating_mul(MINUTE_NS));
+    let rest = Window { from_ns: rolled.max(window.from_ns), ..window };
+    if !rest.is_empty() {
+        let sql = Sql::new(include_str!("evidence_unrolled.sql"), ask.tenant).window(rest);
+        rows.extend(sql.query(ask).fetch_all::<MinuteRow>().await?);
+    }
+    Ok(rows)
+}
+
+/// Ids of some traces that have spans in the window, at most `limit`.
+pub async fn some_traces(ask: &Ask<'_>, window: Window, limit: u64) -> Result<Vec<String>, AskError> {
+    let sql = Sql::new(include_str!("evidence_traces.sql"), ask.tenant).window(window);
+    Ok(sql.set("limit", Param::U64(limit)).query(ask).fetch_all().await?)
 }
 
 /// The stored evidence of the window's minutes: minute, its spans when it was made, evidence. What other rules
@@ -97,11 +113,17 @@ pub async fn stored(ask: &Ask<'_>, window: Window) -> Result<Vec<(i64, u64, Evid
     Ok(rows.into_iter().filter_map(|row| Some((row.minute, row.spans, unpack(&row.evidence)?))).collect())
 }
 
-/// Hands every span of the window to `each`.
-pub async fn spans(ask: &Ask<'_>, window: Window, mut each: impl FnMut(&SpanRow<'_>)) -> Result<(), AskError> {
+/// Hands every span of the window to `each`, or those of some traces.
+pub async fn spans(
+    ask: &Ask<'_>,
+    window: Window,
+    traces: Option<&[String]>,
+    mut each: impl FnMut(&SpanRow<'_>),
+) -> Result<(), AskError> {
     let keys = RESOURCE_KEYS.map(str::to_owned).to_vec();
     let sql = Sql::new(include_str!("evidence_spans.sql"), ask.tenant)
         .window(window)
+        .fill("traces", &those(traces))
         .set("shared", Param::U64(u64::from(model::mark::SHARED)))
         .set("resource_keys", Param::Texts(keys));
     let mut rows = sql.query(ask).fetch::<SpanRow<'_>>()?;
@@ -112,11 +134,24 @@ pub async fn spans(ask: &Ask<'_>, window: Window, mut each: impl FnMut(&SpanRow<
 }
 
 /// The same of log records that belong to a trace.
-pub async fn logs(ask: &Ask<'_>, window: Window, mut each: impl FnMut(&LogRow<'_>)) -> Result<(), AskError> {
-    let sql = Sql::new(include_str!("evidence_logs.sql"), ask.tenant).window(window);
+pub async fn logs(
+    ask: &Ask<'_>,
+    window: Window,
+    traces: Option<&[String]>,
+    mut each: impl FnMut(&LogRow<'_>),
+) -> Result<(), AskError> {
+    let sql = Sql::new(include_str!("evidence_logs.sql"), ask.tenant).window(window).fill("traces", &those(traces));
     let mut rows = sql.query(ask).fetch::<LogRow<'_>>()?;
     while let Some(row) = rows.next().await? {
         each(&row);
     }
     Ok(())
+}
+
+fn those(traces: Option<&[String]>) -> Conditions {
+    let mut those = Conditions::new("t");
+    if let Some(traces) = traces {
+        those.and("TraceId IN {@:Array(String)}", [Param::Texts(traces.to_vec())]);
+    }
+    those
 }

@@ -13,3 +13,4 @@ WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
     AND TraceId != ''
+    --[traces]

@@ -30,3 +30,4 @@ FROM otel_traces
 WHERE Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano({from:Int64})
     AND Timestamp < fromUnixTimestamp64Nano({to:Int64})
+    --[traces]

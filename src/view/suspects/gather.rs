@@ -14,8 +14,8 @@ use super::read::Traces;
 const MINUTE_NS: i64 = 60 * SECOND_NS;
 /// Spans that are read for the ends of a window that stick out of its whole minutes; of more, the ends are left out.
 const ENDS_MAX: u64 = 60_000;
-/// Spans of a sample.
-const SAMPLE_SPANS: u64 = 40_000;
+/// Traces of a sample.
+const SAMPLE_TRACES: u64 = 2_000;
 
 /// What is known of minutes: how they were, and their stored evidence.
 #[derive(Debug, Default)]
@@ -120,19 +120,16 @@ impl Known {
                     part.stored.extend(self.stored.get(&minute).cloned());
                     part.stored_spans += self.rows.get(&minute).map_or(0, |row| row.spans);
                 }
-                None if self.spans(piece.window) > 0 => {
-                    part.traces.extend(Traces::read(ask, piece.window, of, names).await?);
-                }
-                None => {}
+                // Also where nothing is known of its minutes: they may not be rolled up yet.
+                None => part.traces.extend(Traces::read(ask, piece.window, of, names).await?),
             }
         }
         Ok(part)
     }
 
     /// Some traces of a window of which not all were read.
-    pub(super) async fn sample(&self, ask: &Ask<'_>, window: Window, names: &mut Names) -> Result<Traces, AskError> {
-        let of = self.spans(window).div_ceil(SAMPLE_SPANS).max(1);
-        Traces::read(ask, window, of, names).await
+    pub(super) async fn sample(ask: &Ask<'_>, window: Window, names: &mut Names) -> Result<Traces, AskError> {
+        Traces::some(ask, window, SAMPLE_TRACES, names).await
     }
 }
 

@@ -6,7 +6,7 @@ use correlate::evidence::{EvidenceLog, EvidenceSpan, Exception, Minute, PeerType
 use correlate::graph::{Kind, Name, Names, SpanRef};
 use model::evidence::{Evidence, Sample};
 use model::time::SECOND_NS;
-use store::questions::evidence::{LogRow, SpanRow, logs, spans};
+use store::questions::evidence::{LogRow, SpanRow, logs, some_traces, spans};
 use store::questions::{Ask, AskError, Window};
 
 use crate::edge::{number, trace_id};
@@ -65,7 +65,7 @@ impl Traces {
         names: &mut Names,
     ) -> Result<Traces, AskError> {
         match of {
-            0 | 1 => Traces::read_slice(ask, minute, MINUTE_MARGIN_NS, 1, names).await,
+            0 | 1 => Traces::read_slice(ask, minute, MINUTE_MARGIN_NS, 1, None, names).await,
             of => Traces::read(ask, minute, of, names).await,
         }
     }
@@ -74,13 +74,34 @@ impl Traces {
     /// in slices of the window, evenly spread, because spans lie by time, and what lies between is not read.
     pub(super) async fn read(ask: &Ask<'_>, window: Window, of: u64, names: &mut Names) -> Result<Traces, AskError> {
         if of <= 1 {
-            return Traces::read_slice(ask, window, (MARGIN_NS, MARGIN_NS), 1, names).await;
+            return Traces::read_slice(ask, window, (MARGIN_NS, MARGIN_NS), 1, None, names).await;
         }
         let mut traces = Traces::default();
         for slice in slices(window, of) {
-            traces.extend(Traces::read_slice(ask, slice, SLICE_MARGIN_NS, of, names).await?);
+            traces.extend(Traces::read_slice(ask, slice, SLICE_MARGIN_NS, of, None, names).await?);
         }
         Ok(traces)
+    }
+
+    /// Some traces of a window, about `traces`, evenly spread: by their ids, so that little else is read.
+    pub(super) async fn some(
+        ask: &Ask<'_>,
+        window: Window,
+        traces: u64,
+        names: &mut Names,
+    ) -> Result<Traces, AskError> {
+        let length_ns = (window.to_ns - window.from_ns).max(1);
+        let count = (length_ns / SLICE_MIN_NS).clamp(1, SLICES_MAX);
+        let mut all = Traces::default();
+        for number in 0..count {
+            let from_ns = window.from_ns + length_ns / count * number;
+            let slice = Window { from_ns, to_ns: (from_ns + SLICE_MIN_NS).min(window.to_ns) };
+            let ids = some_traces(ask, slice, traces.div_ceil(count as u64)).await?;
+            if !ids.is_empty() {
+                all.extend(Traces::read_slice(ask, slice, SLICE_MARGIN_NS, 1, Some(&ids), names).await?);
+            }
+        }
+        Ok(all)
     }
 
     // A trace that goes on for longer than `after_ns` is cut, one that began longer than `before_ns` before the
@@ -90,12 +111,13 @@ impl Traces {
         window: Window,
         (before_ns, after_ns): (i64, i64),
         of: u64,
+        some: Option<&[String]>,
         names: &mut Names,
     ) -> Result<Traces, AskError> {
         let wide =
             Window { from_ns: window.from_ns.saturating_sub(before_ns), to_ns: window.to_ns.saturating_add(after_ns) };
         let mut traces = Traces::default();
-        spans(ask, wide, |row| {
+        spans(ask, wide, some, |row| {
             let Some(mut span) = span_of(names, row) else { return };
             span.weight *= of as f64;
             let began = traces.began.entry(span.at.trace_low).or_insert(span.start_ns);
@@ -110,7 +132,7 @@ impl Traces {
         began.retain(|_, began| window.from_ns <= *began && *began < window.to_ns);
         spans.retain(|span| began.contains_key(&span.at.trace_low));
         let mut templates = HashMap::new();
-        logs(ask, wide, |row| {
+        logs(ask, wide, some, |row| {
             traces
                 .logs
                 .extend(log_of(names, row, &mut templates).filter(|log| traces.began.contains_key(&log.at.trace_low)));
