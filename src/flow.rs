@@ -30,11 +30,12 @@ use crate::deliver::{DELIVERY_SEQUENCE, Delivery, Progress, StoreState};
 use crate::intake::Door;
 use crate::lanes::{Bounds, Lanes, Message, Payload, Start, tell};
 use crate::listen::{self, Port};
+use crate::patterns::Keeper;
 use crate::roll::Roller;
 use crate::status::{Acceptance, Health};
 use crate::vitals::Vitals;
 use crate::waterline::Waterline;
-use crate::{clock, descriptors, evidence, recover, roll_metrics, storage};
+use crate::{clock, descriptors, evidence, pattern_metrics, recover, roll_metrics, storage};
 
 /// Open requests may end within this time after the signal.
 const GRACE: Duration = Duration::from_secs(2);
@@ -137,6 +138,9 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let roll_metrics = roll_metrics::Metrics::register(&mut registry);
     let (roller, catch_up) =
         Roller::new(store.clone(), roll_owner(recovery.hash_key), config.storage.url.is_none(), roll_metrics.clone());
+    // The keeper of patterns, while we roll: the pattern keys of stored logs to patterns.
+    let patterns = Keeper::new(store.clone(), roller.reigns(), pattern_metrics::Metrics::register(&mut registry));
+    let keeping_patterns = tokio::spawn(patterns.run());
     let rolling = tokio::spawn(roller.run(place.schema()));
 
     // What is stored frees the journal; counters and ledger are written every second.
@@ -192,7 +196,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         () = signals.first() => {}
     }
 
-    // The reverse: doors, books, lanes, delivery, roller, journal, store.
+    // The reverse: doors, books, lanes, delivery, keeper and roller, journal, store.
     info!("stopping: no new requests; what was accepted is being stored");
     acceptance.serve(false);
     tokio::spawn(async move { signals.again_ends_at_once().await });
@@ -212,7 +216,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         );
         delivered.abort();
     }
-    // What it leaves undone is done again after the next start.
+    // What they leave undone is done again after the next start.
+    keeping_patterns.abort();
     rolling.abort();
     keeping.abort();
     releasing.abort();

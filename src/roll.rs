@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use correlate::graph::{MINUTE_NS, RULE};
+use model::Table;
 use store::rollup::{MinuteState, PartRow, ProgressRow, Rolling};
 use store::{LookupError, Store};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -86,6 +87,8 @@ pub(crate) struct Roller {
     /// Whether nobody else can write to the database.
     alone: bool,
     asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    /// The epoch of our reign, while it lasts: for others who work for the whole database.
+    reigns: watch::Sender<Option<u64>>,
 }
 
 /// Why a reign ended.
@@ -105,7 +108,12 @@ impl Roller {
     /// A roller, not yet running, and the way to ask it.
     pub(crate) fn new(store: Store, owner: u64, alone: bool, metrics: Metrics) -> (Roller, CatchUp) {
         let (ask, asked) = mpsc::unbounded_channel();
-        (Roller { store, metrics, owner, alone, asked }, CatchUp(ask))
+        (Roller { store, metrics, owner, alone, asked, reigns: watch::Sender::new(None) }, CatchUp(ask))
+    }
+
+    /// The epoch of our reign, while we roll.
+    pub(crate) fn reigns(&self) -> watch::Receiver<Option<u64>> {
+        self.reigns.subscribe()
     }
 
     /// Rolls for ever, once there are tables: as the one who does, or waiting to be.
@@ -117,6 +125,7 @@ impl Roller {
         loop {
             let began = Instant::now();
             self.metrics.leading.set(0);
+            self.reigns.send_replace(None);
             match self.live().await {
                 Ok(()) => return,
                 Err(End::Deposed) => info!("another collector rolls up the service graph; standing by"),
@@ -150,6 +159,7 @@ impl Roller {
             self.stand_by(&rolling).await?;
         };
         self.metrics.leading.set(1);
+        self.reigns.send_replace(Some(epoch));
         let mut reign = Reign::begin(rolling, self.metrics.clone(), self.owner, epoch).await?;
         loop {
             let more = reign.round().await?;
@@ -201,8 +211,8 @@ impl Roller {
 
 // Ends when every part that there is now is noted as rolled up.
 async fn watch_progress(rolling: &Rolling) -> Result<(), LookupError> {
-    let Some(table) = rolling.table().await? else { return Ok(()) };
-    let mut open = rolling.parts().await?;
+    let Some(table) = rolling.table(Table::Traces).await? else { return Ok(()) };
+    let mut open = rolling.parts(Table::Traces).await?;
     loop {
         let feed = Feed::new(table.ordered, rolling.progress(&table.id).await?);
         open.retain(|part| feed.news(part) != News::None);
@@ -263,7 +273,7 @@ struct Reign {
 
 impl Reign {
     async fn begin(rolling: Rolling, metrics: Metrics, owner: u64, epoch: u64) -> Result<Reign, End> {
-        let table = rolling.table().await?;
+        let table = rolling.table(Table::Traces).await?;
         let (id, ordered) = table.map_or((String::new(), true), |table| (table.id, table.ordered));
         let feed = Feed::new(ordered, rolling.progress(&id).await?);
         let now = Instant::now();
@@ -361,7 +371,7 @@ impl Reign {
             self.behind = true;
             return Ok(());
         }
-        let mut parts = self.rolling.parts().await?;
+        let mut parts = self.rolling.parts(Table::Traces).await?;
         let changed = self.feed.forget(&parts);
         let look = self.look + 1;
         let mut looked_at: HashSet<String> = HashSet::new();
@@ -395,7 +405,7 @@ impl Reign {
                 }
                 looked_at.extend(names);
             }
-            parts = self.rolling.parts().await?;
+            parts = self.rolling.parts(Table::Traces).await?;
         };
         if !news.is_empty() || !changed.is_empty() {
             let mut progress = changed;
@@ -597,7 +607,7 @@ impl Reign {
 
     // A table that was dropped and made anew begins its numbers again.
     async fn follow_table(&mut self) -> Result<(), LookupError> {
-        let table = self.rolling.table().await?;
+        let table = self.rolling.table(Table::Traces).await?;
         if let Some(table) = table.filter(|table| table.id != self.table) {
             self.feed = Feed::new(table.ordered, self.rolling.progress(&table.id).await?);
             self.table = table.id;

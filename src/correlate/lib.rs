@@ -12,6 +12,7 @@ mod keys;
 pub mod links;
 mod pattern;
 pub mod patterns;
+pub mod place;
 mod scan;
 mod values;
 

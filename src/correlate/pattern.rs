@@ -6,6 +6,7 @@ use model::Batch;
 use twox_hash::XxHash3_64;
 
 use crate::RULE;
+use crate::place::Places;
 
 /// Bytes of a body that make its pattern; what follows is mostly a stack trace.
 pub(crate) const BODY_BYTES_MAX: usize = 2048;
@@ -14,15 +15,18 @@ pub(crate) const BODY_BYTES_MAX: usize = 2048;
 pub fn key_patterns(batch: &mut Batch) {
     let logs = &mut batch.logs;
     let mut masked = Vec::with_capacity(1024);
+    let places = Places::of(logs);
     for row in 0..logs.len() {
         let name = logs.event_name.get(row);
-        logs.pattern_key[row] = key(&mut masked, logs.body.get(row), name, logs.severity_number[row]);
+        let place = places.as_ref().map_or(0, |places| places.at(logs, row));
+        logs.pattern_key[row] = key(&mut masked, logs.body.get(row), name, logs.severity_number[row], place);
     }
 }
 
-/// The key of a body at a severity. Never 0, which stands for "not computed".
-pub fn pattern_key(body: &[u8], event_name: &[u8], severity_number: u8) -> u64 {
-    key(&mut Vec::new(), body, event_name, severity_number)
+/// The key of a body at a severity, from a place in the source ([`crate::patterns::place`]; 0 for none).
+/// Never 0, which stands for "not computed".
+pub fn pattern_key(body: &[u8], event_name: &[u8], severity_number: u8, place: u64) -> u64 {
+    key(&mut Vec::new(), body, event_name, severity_number, place)
 }
 
 /// What of a body its key is made of: masked, each hole as the byte [`HOLE`].
@@ -30,10 +34,15 @@ pub(crate) fn mask_body(body: &[u8], masked: &mut Vec<u8>) {
     mask(&body[..body.len().min(BODY_BYTES_MAX)], masked);
 }
 
-fn key(masked: &mut Vec<u8>, body: &[u8], event_name: &[u8], severity_number: u8) -> u64 {
+fn key(masked: &mut Vec<u8>, body: &[u8], event_name: &[u8], severity_number: u8, place: u64) -> u64 {
     masked.clear();
     // Severities count by their range: 9 to 12 are all "info".
     masked.push(severity_number.div_ceil(4));
+    if place != 0 {
+        // No range: what follows is a place.
+        masked.push(u8::MAX);
+        masked.extend_from_slice(&place.to_le_bytes());
+    }
     masked.extend_from_slice(event_name);
     masked.push(0);
     mask_body(body, masked);
@@ -353,13 +362,16 @@ mod tests {
     // Guarantee: the first two share a key, the others do not; keys are stable over releases.
     #[test]
     fn keys() {
-        let key = |body: &str| pattern_key(body.as_bytes(), b"", 9);
+        let key = |body: &str| pattern_key(body.as_bytes(), b"", 9, 0);
         assert_eq!(key("a.Impl#65 user 42 in"), key("a.Impl#65 user 4711 in"));
         assert_ne!(key("a.Impl#65 user 42 in"), key("a.Impl#66 user 42 in"));
         assert_ne!(key("user 42 in"), key("user 42 out"));
-        assert_ne!(key("x"), pattern_key(b"x", b"", 17));
-        assert_eq!(key("x"), pattern_key(b"x", b"", 10));
-        assert_ne!(key("x"), pattern_key(b"x", b"started", 9));
+        assert_ne!(key("x"), pattern_key(b"x", b"", 17, 0));
+        assert_eq!(key("x"), pattern_key(b"x", b"", 10, 0));
+        assert_ne!(key("x"), pattern_key(b"x", b"started", 9, 0));
+        let located = |place| pattern_key(b"user 42 logged in", b"", 9, place);
+        assert_ne!(located(7), located(8));
+        assert_ne!(located(7), located(0));
         assert_eq!(key("user 42 logged in"), STABLE, "a new key needs a new RULE");
     }
     const STABLE: u64 = 17_936_270_306_366_165_203;
@@ -370,8 +382,8 @@ mod tests {
         #[test]
         fn any_bytes_have_a_key(body in prop::collection::vec(any::<u8>(), 0..300), text in "[\"'=a-f0-9#:{},. \\\\-]{0,100}") {
             for body in [&body[..], text.as_bytes()] {
-                let key = pattern_key(body, b"", 0);
-                prop_assert_eq!(key, pattern_key(body, b"", 0));
+                let key = pattern_key(body, b"", 0, 0);
+                prop_assert_eq!(key, pattern_key(body, b"", 0, 0));
                 prop_assert_ne!(key, 0);
             }
         }

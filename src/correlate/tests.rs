@@ -271,6 +271,37 @@ fn attributes() {
     }
 }
 
+// Scenario: one body, from places in the source under the present and the older names of the conventions, in parts,
+// and under names that are none.
+// Guarantee: the place is part of the key, whichever names it stood under, and only then.
+#[test]
+fn places_are_part_of_keys() {
+    let at: [&[(&str, &str)]; 9] = [
+        &[],
+        &[("code.file.path", "a.rs"), ("code.line.number", "12"), ("code.function.name", "run")],
+        &[("code.lineno", "12"), ("code.filepath", "a.rs"), ("code.function", "run"), ("user", "x")],
+        &[
+            ("code.file.path", "a.rs"),
+            ("code.filepath", "old.rs"),
+            ("code.line.number", "12"),
+            ("code.function", "run"),
+        ],
+        &[("code.file.path", "a.rs"), ("code.line.number", "13"), ("code.function.name", "run")],
+        &[("code.function.name", "run")],
+        &[("code.stacktrace", "x"), ("code.file.paths", "a.rs"), ("file", "a.rs")],
+        &[("code.file.path", "")],
+        &[],
+    ];
+    let mut batch = batch(&at.map(|attributes| (attributes, "user 42 logged in")));
+    absorb(&mut batch);
+    let keys = &batch.logs.pattern_key;
+    let plain = crate::pattern_key(b"user 42 logged in", b"", 9, 0);
+    let located = crate::pattern_key(b"user 42 logged in", b"", 9, crate::patterns::place(b"a.rs", b"12", b"run"));
+    assert_eq!([keys[0], keys[6], keys[7], keys[8]], [plain; 4]);
+    assert_eq!([keys[1], keys[2], keys[3]], [located; 3]);
+    assert!(keys[4] != located && keys[4] != plain && keys[5] != plain && keys[5] != keys[4]);
+}
+
 // Scenario: a log with an id of its own that differs from the one in its body.
 // Guarantee: its own stays.
 #[test]

@@ -14,6 +14,7 @@ use view::edge::Edge;
 use view::graph::{GraphAnswer, GraphQuestion, NodeGraphAnswer};
 use view::ledger::{LedgerAnswer, LedgerQuestion};
 use view::logs::{HistogramAnswer, LogsAnswer, LogsQuestion};
+use view::patterns::{PatternsAnswer, PatternsQuestion};
 use view::query;
 use view::services::{OperationsAnswer, ServicesAnswer};
 use view::suspects::{SuspectsAnswer, SuspectsQuestion};
@@ -196,7 +197,7 @@ pub(crate) async fn trace(
     ("severity" = Option<String>, Query, description = "Lowest severity: trace, debug, info, warn, error, fatal, or 1 to 24"),
     ("trace_id" = Option<String>, Query, description = "32 or 16 hex digits"),
     ("span_id" = Option<String>, Query, description = "16 hex digits"),
-    ("pattern_id" = Option<String>, Query, description = "16 hex digits"),
+    ("pattern_id" = Option<String>, Query, description = "16 hex digits: an id that the pattern has or had"),
     ("typed" = Option<bool>, Query, description = "true: attributes and bodies as OTLP AnyValues"),
     ("order" = Option<String>, Query, description = "newest (first; the default) or oldest"),
     ("limit" = Option<u32>, Query, description = "Records per page; 100 when absent"),
@@ -238,7 +239,28 @@ pub(crate) async fn histogram(State(app): State<Arc<App>>, Extension(caller): Ex
     let params = Params::read(&uri, &[&LOG_FILTER[..], &["step"]].concat(), &[])?;
     let step_ns = if params.text("step") == Some("auto") { None } else { params.duration_ns("step")? };
     let (range, matching) = (params.range()?, log_match(&params)?);
-    Ok(json(&app.view.histogram(&caller.tenant, range, &matching, step_ns, app.status.now_ns()).await?))
+    Ok(json(&app.view.histogram(&caller.tenant, range, matching, step_ns, app.status.now_ns()).await?))
+}
+
+/// Log patterns: what the logs of a range say, grouped by service and by the text that they share. The most
+/// frequent come first. A pattern that is some seconds old may still be in parts.
+#[utoipa::path(get, path = "/api/v1/patterns", tag = "logs", params(
+    ("from" = Option<String>, Query, description = "Start of the range; inclusive"),
+    ("to" = Option<String>, Query, description = "End of the range; exclusive"),
+    ("query" = Option<String>, Query, description = "As for /api/v1/logs"),
+    ("service" = Option<String>, Query, description = "Service name"),
+    ("severity" = Option<String>, Query, description = "Lowest severity"),
+    ("trace_id" = Option<String>, Query, description = "32 or 16 hex digits"),
+    ("span_id" = Option<String>, Query, description = "16 hex digits"),
+    ("pattern_id" = Option<String>, Query, description = "16 hex digits"),
+    ("limit" = Option<u32>, Query, description = "Patterns in the answer, 1,000 at most; 100 when absent")),
+    responses((status = 200, description = "The patterns, the most frequent first", body = PatternsAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
+pub(crate) async fn patterns(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &[&LOG_FILTER[..], &["limit"]].concat(), &[])?;
+    let question =
+        PatternsQuestion { range: params.range()?, matching: log_match(&params)?, limit: params.count("limit")? };
+    Ok(json(&app.view.patterns(&caller.tenant, question, app.status.now_ns()).await?))
 }
 
 /// The service graph, or with `format=nodegraph` the frames of Grafana's node graph panel.
@@ -394,7 +416,7 @@ fn log_match(params: &Params) -> Result<LogMatch, Failure> {
             .map_err(bad("trace_id"))?
             .map_or(Vec::new(), |id| log_ids(&id)),
         span_id: params.text("span_id").map(query::span_id).transpose().map_err(bad("span_id"))?,
-        pattern_key: params.text("pattern_id").map(query::pattern).transpose().map_err(bad("pattern_id"))?,
+        pattern: params.text("pattern_id").map(query::pattern).transpose().map_err(bad("pattern_id"))?,
         terms: params.text("query").map(query::parse).transpose().map_err(bad("query"))?.unwrap_or_default(),
     })
 }

@@ -22,6 +22,7 @@ use crate::{answer, ask, process};
         ask::trace,
         ask::logs,
         ask::histogram,
+        ask::patterns,
         ask::graph,
         ask::suspects,
         ask::ledger,

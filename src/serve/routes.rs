@@ -53,6 +53,7 @@ routes! {
         get "/api/v1/traces/{trace_id}" => ask::trace;
         get "/api/v1/logs" => ask::logs;
         get "/api/v1/logs/histogram" => ask::histogram;
+        get "/api/v1/patterns" => ask::patterns;
         get "/api/v1/graph" => ask::graph;
         post "/api/v1/suspects" => ask::suspects;
         get "/api/v1/ledger" => ask::ledger;

@@ -39,7 +39,12 @@ const DERIVED: &[(&str, &str)] = &[
     ("graph_progress", include_str!("../../schemas/0001/43_graph_progress.sql")),
     ("graph_lease", include_str!("../../schemas/0001/44_graph_lease.sql")),
     ("evidence_minutes", include_str!("../../schemas/0001/50_evidence_minutes.sql")),
+    ("log_patterns", include_str!("../../schemas/0001/60_log_patterns.sql")),
+    ("log_pattern_ids", include_str!("../../schemas/0001/61_log_pattern_ids.sql")),
 ];
+/// What is known of a pattern is kept so much longer than its logs: it is noted again that there are any
+/// only once a day ([`crate::rollup::RENEW_NS`]).
+const PATTERN_SLACK: Duration = Duration::from_secs(2 * 86_400);
 const DATABASE: &str = include_str!("../../schemas/0001/00_database.sql");
 
 /// What an insert into a table is worth.
@@ -164,11 +169,18 @@ impl Application<'_> {
                 None => return Err(Step::race(format!("table {} has gone", table.def().name))),
             }
         }
-        for name in ["graph_minutes", "evidence_minutes"] {
-            let Some(minutes) = tables.iter().find(|row| row.name == name) else { continue };
-            let kept = self.config.retention.graph.as_secs().min(TTL_SECONDS_MAX);
-            let wanted = (kept > 0).then(|| expiry("greatest(Minute, RolledAt)", kept));
-            self.follow_retention(name, minutes, wanted).await?;
+        let retention = &self.config.retention;
+        for (name, later, kept, slack) in [
+            ("graph_minutes", "greatest(Minute, RolledAt)", retention.graph, Duration::ZERO),
+            ("evidence_minutes", "greatest(Minute, RolledAt)", retention.graph, Duration::ZERO),
+            ("log_patterns", "greatest(LastSeen, WrittenAt)", retention.logs, PATTERN_SLACK),
+            ("log_pattern_ids", "WrittenAt", retention.logs, PATTERN_SLACK),
+        ] {
+            if let Some(present) = tables.iter().find(|row| row.name == name) {
+                let seconds = kept.saturating_add(slack).as_secs().min(TTL_SECONDS_MAX);
+                let wanted = (!kept.is_zero()).then(|| expiry(later, seconds));
+                self.follow_retention(name, present, wanted).await?;
+            }
         }
         self.note_version().await?;
         Ok(entries)

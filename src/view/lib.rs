@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod layout;
 pub mod ledger;
 pub mod logs;
+pub mod patterns;
 pub mod problems;
 pub mod query;
 pub mod services;
@@ -34,7 +35,7 @@ use store::questions::Ask;
 
 pub use attributes::{AnyValue, Attributes, AttributesShape, TypedAttribute};
 pub use error::ViewError;
-pub use store::questions::{LogMatch, SpanMatch, Term, TraceMatch};
+pub use store::questions::{LogMatch, PatternMatch, SpanMatch, Term, TraceMatch};
 pub use time::{TimePoint, TimeRange, parse_duration_ns};
 
 /// Everything that can be asked. Cheap to clone.
@@ -43,6 +44,7 @@ pub struct View {
     store: Store,
     names: Arc<services::Names>,
     graphs: Arc<graph::Graphs>,
+    patterns: Arc<patterns::KeyPatterns>,
     zipkin_services: Arc<zipkin::ServiceCounts>,
     limits: Limits,
 }
@@ -78,6 +80,7 @@ impl View {
             store,
             names: Arc::new(services::Names::new()),
             graphs: Arc::new(graph::Graphs::new()),
+            patterns: Arc::new(patterns::KeyPatterns::new()),
             zipkin_services: Arc::default(),
             limits,
         }

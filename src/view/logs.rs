@@ -10,6 +10,7 @@ use store::questions::{Ask, Bounds, LogMatch, Window};
 use utoipa::ToSchema;
 
 use crate::attributes::{AnyValue, Attributes};
+use crate::patterns::understand;
 use crate::shared::{Gathered, Ns, Resource, ResourceKey, Scope, ScopeKey, json, mark_names, shown_trace_id, some};
 use crate::time::TimeRange;
 use crate::{View, ViewError, ask, cursor};
@@ -104,7 +105,7 @@ pub struct LogLine {
     pub join_source: Option<String>,
     /// How certain the join is; 1 for own and found ids.
     pub confidence: Option<f64>,
-    /// Pattern of the body, 16 hex digits.
+    /// The pattern that it belongs to, 16 hex digits.
     pub pattern_id: Option<String>,
     /// What is special about it, such as `truncated`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -138,7 +139,7 @@ impl View {
         let kind = if question.oldest_first { cursor::LOGS_OLDEST } else { cursor::LOGS_NEWEST };
         let after = question.cursor.as_deref().map(|text| cursor::to_times(kind, text)).transpose()?;
         let snapshot_ns = after.as_ref().map_or(now_ns, |end| end.snapshot_ns);
-        let asked = LogSearch {
+        let mut asked = LogSearch {
             window: question.range.window(now_ns)?,
             matching: question.matching,
             newest_first: !question.oldest_first,
@@ -146,10 +147,12 @@ impl View {
             after,
         };
         let client = self.store.client()?;
-        let page = search(&ask(&client, tenant), &asked).await?;
+        let ask = ask(&client, tenant);
+        understand(&ask, &mut asked.matching).await?;
+        let page = search(&ask, &asked).await?;
         let next_cursor = next(kind, &page, snapshot_ns);
         let mut gathered = Gathered::new(question.typed);
-        let logs = lines(page.logs, &mut gathered, question.typed);
+        let logs = self.lines(&ask, page.logs, &mut gathered, question.typed).await?;
         let (resources, scopes) = gathered.into_lists();
         Ok(LogsAnswer { logs, resources, scopes, next_cursor })
     }
@@ -159,13 +162,14 @@ impl View {
         &self,
         tenant: &str,
         range: TimeRange,
-        matching: &LogMatch,
+        mut matching: LogMatch,
         step_ns: Option<u64>,
         now_ns: i64,
     ) -> Result<HistogramAnswer, ViewError> {
         let asked = range.window(now_ns)?;
         let client = self.store.client()?;
         let ask = ask(&client, tenant);
+        understand(&ask, &mut matching).await?;
         // Open ends reach as far as there are records; given ones stay, empty or not.
         let open = range.from.is_none() || range.to.is_none();
         let held = if open { Bounds::Logs.clip(&ask, asked).await? } else { Some(asked) };
@@ -176,7 +180,24 @@ impl View {
             },
             None => Window { from_ns: 0, to_ns: 0 },
         };
-        self.histogram_of(&ask, window, matching, step_ns).await
+        self.histogram_of(&ask, window, &matching, step_ns).await
+    }
+
+    /// Rows as an answer tells them.
+    pub(crate) async fn lines(
+        &self,
+        ask: &Ask<'_>,
+        rows: Vec<LogRow>,
+        gathered: &mut Gathered,
+        typed: bool,
+    ) -> Result<Vec<LogLine>, ViewError> {
+        let ids = self.pattern_ids(ask, &rows).await?;
+        let ids: Vec<Option<String>> = rows.iter().map(|row| ids.shown(&row.service, row.pattern_key)).collect();
+        let mut lines: Vec<LogLine> = Vec::with_capacity(rows.len());
+        for (row, pattern_id) in rows.into_iter().zip(ids) {
+            lines.push(line(row, pattern_id, gathered, typed));
+        }
+        Ok(lines)
     }
 
     async fn histogram_of(
@@ -220,12 +241,7 @@ pub(crate) fn next(kind: &str, page: &LogPage, snapshot_ns: i64) -> Option<Strin
     page.more.map(|(time_ns, given)| cursor::of_times(kind, &PageEnd { time_ns, given, snapshot_ns }))
 }
 
-/// Rows as an answer tells them.
-pub(crate) fn lines(rows: Vec<LogRow>, gathered: &mut Gathered, typed: bool) -> Vec<LogLine> {
-    rows.into_iter().map(|row| line(row, gathered, typed)).collect()
-}
-
-fn line(row: LogRow, gathered: &mut Gathered, typed: bool) -> LogLine {
+fn line(row: LogRow, pattern_id: Option<String>, gathered: &mut Gathered, typed: bool) -> LogLine {
     let has_trace = !row.trace_id.is_empty();
     let number =
         if row.severity_number > 0 { row.severity_number } else { model::kind::severity_number(&row.severity_text) };
@@ -265,7 +281,7 @@ fn line(row: LogRow, gathered: &mut Gathered, typed: bool) -> LogLine {
         join: has_trace.then(|| if row.join_kind.is_empty() { "own".to_owned() } else { row.join_kind }),
         join_source: some(row.join_source),
         confidence: has_trace.then_some(1.0),
-        pattern_id: (row.pattern_key != 0).then(|| format!("{:016x}", row.pattern_key)),
+        pattern_id,
         marks: mark_names(row.marks),
     }
 }

@@ -3,7 +3,7 @@
 
 use model::kind;
 use model::{SpanId, TraceId};
-use store::questions::Term;
+use store::questions::{PatternMatch, Term};
 
 /// Terms in one query; more are refused.
 const TERMS_MAX: usize = 50;
@@ -59,9 +59,10 @@ pub fn severity(text: &str) -> Result<u8, QueryError> {
 }
 
 /// Reads a pattern id: 16 hex digits.
-pub fn pattern(text: &str) -> Result<u64, QueryError> {
+pub fn pattern(text: &str) -> Result<PatternMatch, QueryError> {
     let good = !text.is_empty() && text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    good.then(|| u64::from_str_radix(text, 16).ok()).flatten().ok_or_else(|| value(text, "pattern id (16 hex digits)"))
+    let id = good.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+    id.map(PatternMatch::new).ok_or_else(|| value(text, "pattern id (16 hex digits)"))
 }
 
 /// Reads a trace id: 32 hex digits, or 16, which are padded; either case.
@@ -133,7 +134,7 @@ fn keyed(key: &str, value: String) -> Result<Term, QueryError> {
         "severity" | "level" => Term::SeverityMin(severity(&value)?),
         "trace_id" => Term::TraceId(trace_id(&value)?),
         "span_id" => Term::SpanId(span_id(&value)?),
-        "pattern_id" => Term::PatternKey(pattern(&value)?),
+        "pattern_id" => Term::Pattern(pattern(&value)?),
         "event_name" => Term::EventName(value),
         "body" => Term::Phrase(value),
         _ if value == "*" => Term::HasAttribute(key.to_owned()),

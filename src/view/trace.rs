@@ -16,7 +16,7 @@ use store::questions::{Ask, AskError, LogMatch, Window, trace};
 use utoipa::ToSchema;
 
 use crate::attributes::Attributes;
-use crate::logs::{LogLine, lines, next};
+use crate::logs::{LogLine, next};
 use crate::problems::{Oddity, Problem};
 use crate::shared::{
     Gathered, KINDS, Ns, Resource, ResourceKey, STATUSES, Scope, ScopeKey, json, mark_names, number_of, shown_trace_id,
@@ -386,7 +386,7 @@ impl View {
         let asked = LogSearch { window: found.logs_at.window, matching, newest_first: false, limit, after };
         let page = search(ask, &asked).await?;
         let cursor = next(cursor::LOGS_OLDEST, &page, snapshot_ns);
-        Ok((lines(page.logs, gathered, question.typed), cursor))
+        Ok((self.lines(ask, page.logs, gathered, question.typed).await?, cursor))
     }
 }
 

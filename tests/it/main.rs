@@ -11,6 +11,7 @@ mod graph;
 mod import;
 mod large;
 mod limits;
+mod patterns;
 mod program;
 mod remote;
 mod request;

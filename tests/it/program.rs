@@ -147,6 +147,11 @@ impl Program {
         self.child.wait().unwrap();
     }
 
+    /// Whether it has ended by itself.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Ends it with SIGTERM and waits.
     pub fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");

@@ -238,6 +238,19 @@ function answer(path, q, body) {
       return [200, { step_ns: `${step}000000`, buckets: [...buckets].sort((a, b) => a[0] - b[0]).map(([t, counts]) => ({ time_ns: ns(t), counts })) }];
     }
     case "suspects": return suspectsAnswer(body, now);
+    case "patterns": {
+      const groups = new Map();
+      for (const l of empty ? [] : logsOf(q).filter((l) => within(l.time_ns))) {
+        const key = `${l.service} ${l.severity} ${String(l.body).replace(/\d+/g, "<*>")}`;
+        const group = groups.get(key) ?? groups.set(key, []).get(key);
+        group.push(l);
+      }
+      const list = [...groups.values()].sort((a, b) => b.length - a.length).map((of, i) => ({
+        pattern_id: (0xabc000 + i).toString(16).padStart(16, "0"), template: String(of[0].body).replace(/\d+/g, "<*>"), service: of[0].service, severity: of[0].severity.toLowerCase(),
+        count: of.length, first_seen_ns: of[of.length - 1].time_ns, last_seen_ns: of[0].time_ns, known_since_ns: of[of.length - 1].time_ns, example: String(of[0].body),
+      }));
+      return [200, { patterns: list.slice(0, Number(q.get("limit") ?? 100)), total_patterns: list.length, total_logs: list.reduce((n, p) => n + p.count, 0) }];
+    }
     case "graph": return [200, empty ? { nodes: [], edges: [], from_ns: ns(from), to_ns: ns(to) } : graphAnswer(q, from, to)];
     case "ingest": {
       const zero = { traces: 0, logs: 0, metrics: 0 };

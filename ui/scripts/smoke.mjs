@@ -171,9 +171,20 @@ try {
     await b.key("Enter");
     await b.until("document.querySelector('.log-more') && location.search.includes('line=')");
     const links = await b.run("[...document.querySelectorAll('.log-more a')].map((a) => a.getAttribute('href'))");
-    for (const l of links) assert.match(l, /trace\/[0-9a-f]{32}/, "no dead link");
+    for (const l of links) assert.match(l, /trace\/[0-9a-f]{32}|logs\?.*pattern_id=[0-9a-f]{16}/, "no dead link");
     await b.mouse([400, 180], [500, 180], [700, 180]);
     await b.until("/from=\\d{4}-/.test(location.search)");
+  });
+
+  await check("logs: patterns, the lines of one, and back", async (b) => {
+    await b.open(`${full}logs`);
+    await b.until("document.querySelectorAll('.log').length > 10");
+    await b.key("p");
+    await b.until("document.querySelectorAll('.pattern .hole').length > 0 && location.search.includes('patterns=1')");
+    await b.run("document.querySelector('.pattern').click()");
+    await b.until("/pattern_id=[0-9a-f]{16}/.test(location.search) && document.querySelector('.pattern[aria-pressed=true]')");
+    await b.run("document.querySelector('.pattern').click()");
+    await b.until("!location.search.includes('pattern_id')");
   });
 
   await check("logs: the end of the list loads more", async (b) => {

@@ -12,7 +12,7 @@ fn main() {
     let json = format!("{{\"level\":\"info\",\"ts\":1675078741.123,\"msg\":\"{plain}\",\"user\":\"bob\",\"n\":7}}");
     for (name, body) in [("text without an id", plain), ("text with an id", &with_id), ("JSON without an id", &json)] {
         let find = cost(|| correlate::find_in_text(black_box(body.as_bytes())));
-        let key = cost(|| correlate::pattern_key(black_box(body.as_bytes()), b"", 9));
+        let key = cost(|| correlate::pattern_key(black_box(body.as_bytes()), b"", 9, 0));
         println!("{name}, {} B: find {find:.0} ns, pattern key {key:.0} ns", body.len());
     }
 }

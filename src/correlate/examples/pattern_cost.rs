@@ -19,7 +19,7 @@ fn main() {
         let seconds = best(|| {
             for line in &set.lines {
                 let body = line.as_bytes();
-                let key = pattern_key(body, b"", 0);
+                let key = pattern_key(body, b"", 0, 0);
                 miner.add(&Seen { key, body, ..Seen::default() });
                 black_box(miner.pattern(key, 0));
             }
@@ -39,7 +39,7 @@ fn main() {
     }
 
     let bodies: Vec<String> = (0..Bounds::default().templates).map(body).collect();
-    let keys: Vec<u64> = bodies.iter().map(|body| pattern_key(body.as_bytes(), b"", 0)).collect();
+    let keys: Vec<u64> = bodies.iter().map(|body| pattern_key(body.as_bytes(), b"", 0, 0)).collect();
     let mut settled = 0.0;
     let added = best(|| {
         let mut miner = Miner::default();

@@ -16,7 +16,7 @@ fn main() {
     let sets = loghub::sets();
     let mut mean = Grouping::default();
     for set in &sets {
-        let keys: Vec<u64> = set.lines.iter().map(|line| pattern_key(line.as_bytes(), b"", 0)).collect();
+        let keys: Vec<u64> = set.lines.iter().map(|line| pattern_key(line.as_bytes(), b"", 0, 0)).collect();
         let mut miner = Miner::default();
         for (key, line) in keys.iter().zip(&set.lines) {
             miner.add(&Seen { key: *key, body: line.as_bytes(), ..Seen::default() });

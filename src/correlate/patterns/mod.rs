@@ -51,7 +51,7 @@ impl Default for Bounds {
 /// One log that has the key, and what of it the key does not say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen<'a> {
-    /// As stored with the row: [`crate::pattern_key`] of the three fields below.
+    /// As stored with the row: [`crate::pattern_key`] of the fields below.
     pub key: u64,
     /// The body.
     pub body: &'a [u8],
@@ -209,6 +209,11 @@ impl Miner {
         room
     }
 
+    /// How many keys and templates it holds.
+    pub fn size(&self) -> (usize, usize) {
+        (self.keys.len(), self.shapes.len())
+    }
+
     /// How often a key was turned away for want of room.
     pub fn overflowed(&self) -> u64 {
         self.overflowed
@@ -217,15 +222,18 @@ impl Miner {
 
 /// The place in the source that a log's attributes name (`code.file.path`, `code.line.number`,
 /// `code.function.name`), as part of a pattern's identity; 0 when they name none.
-pub fn place(file: &[u8], line: u64, function: &[u8]) -> u64 {
-    if file.is_empty() && line == 0 && function.is_empty() {
+pub fn place(file: &[u8], line: &[u8], function: &[u8]) -> u64 {
+    if file.is_empty() && line.is_empty() && function.is_empty() {
         return 0;
     }
-    let mut place = file.to_vec();
-    place.push(0);
-    place.extend_from_slice(&line.to_le_bytes());
-    place.extend_from_slice(function);
+    let place = [file, line, function].join(&0);
     XxHash3_64::oneshot_with_seed(PATTERN_RULE, &place).max(1)
+}
+
+/// The id by which people know a service's pattern: two services that say the same have two. Applied to
+/// that, it gives the miner's id again.
+pub fn of_service(service: &[u8], id: u64) -> u64 {
+    id ^ XxHash3_64::oneshot_with_seed(PATTERN_RULE, service)
 }
 
 /// The template of one body, compared with no other.

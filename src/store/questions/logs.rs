@@ -223,8 +223,8 @@ impl LogSearch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::questions::Term;
     use crate::questions::sql::check_golden;
+    use crate::questions::{Meaning, PatternMatch, Term};
 
     // Scenario: searches with no, some and all conditions, both directions, and a following page.
     // Guarantee: the composed SQL is the reviewed one; hostile text is a parameter.
@@ -248,12 +248,14 @@ mod tests {
         check_golden("logs_any", &drawn(&search));
         search.newest_first = false;
         search.after = Some(PageEnd { time_ns: 1_500, given: 3, snapshot_ns: 3_000 });
+        let meaning = |id, is_rest| Meaning { service: "it's".into(), id, is_rest };
+        let pattern = PatternMatch { id: 7, means: vec![meaning(8, false), meaning(9, true)] };
         search.matching = LogMatch {
             service: Some("front".into()),
             severity_min: Some(17),
             trace_ids: vec!["ab".into(), "cd".into()],
             span_id: Some("ef".into()),
-            pattern_key: Some(7),
+            pattern: Some(pattern.clone()),
             terms: vec![
                 Term::Words("timeout".into()),
                 Term::Words("order-4711".into()),
@@ -264,6 +266,7 @@ mod tests {
                 Term::EventName("e".into()),
                 Term::Not(Box::new(Term::Words("retry later".into()))),
                 Term::Not(Box::new(Term::TraceId("99".into()))),
+                Term::Not(Box::new(Term::Pattern(PatternMatch::new(11)))),
             ],
         };
         check_golden("logs_all", &drawn(&search));

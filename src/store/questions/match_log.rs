@@ -2,6 +2,9 @@
 //! `lower(Body)`; phrases are substrings, for which the index is the sieve. Nothing that a user wrote
 //! is a pattern: no wildcard, no regular expression.
 
+use clickhouse::Row;
+use serde::Deserialize;
+
 use super::sql::{Conditions, Param};
 
 /// Conditions on a log record. All hold together.
@@ -15,10 +18,37 @@ pub struct LogMatch {
     pub trace_ids: Vec<String>,
     /// Span id, 16 hex digits.
     pub span_id: Option<String>,
-    /// Pattern key.
-    pub pattern_key: Option<u64>,
+    /// Pattern.
+    pub pattern: Option<PatternMatch>,
     /// The terms of the query.
     pub terms: Vec<Term>,
+}
+
+/// A pattern by any id that it ever had, or by a key that has none yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternMatch {
+    /// As asked for.
+    pub id: u64,
+    /// The patterns that the id stands for now ([`super::patterns::meanings`]).
+    pub means: Vec<Meaning>,
+}
+
+/// A service's pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub struct Meaning {
+    /// The service.
+    pub service: String,
+    /// The pattern's present id.
+    pub id: u64,
+    /// Whether it stands for all keys that have no pattern of their own.
+    pub is_rest: bool,
+}
+
+impl PatternMatch {
+    /// A pattern by its id, of which it is not known yet what it stands for.
+    pub fn new(id: u64) -> PatternMatch {
+        PatternMatch { id, means: Vec::new() }
+    }
 }
 
 /// One term of a log query.
@@ -40,8 +70,8 @@ pub enum Term {
     TraceId(String),
     /// Span id, 16 hex digits.
     SpanId(String),
-    /// Pattern key.
-    PatternKey(u64),
+    /// Pattern.
+    Pattern(PatternMatch),
     /// Event name.
     EventName(String),
     /// Not so.
@@ -79,6 +109,18 @@ pub(crate) use in_map;
 const SEVERITY_MIN: &str = severity_number!(" >= {@:UInt8}");
 
 impl LogMatch {
+    /// The patterns that are asked for, wherever they stand.
+    pub fn patterns_mut(&mut self) -> Vec<&mut PatternMatch> {
+        fn within(term: &mut Term) -> Option<&mut PatternMatch> {
+            match term {
+                Term::Pattern(pattern) => Some(pattern),
+                Term::Not(term) => within(term),
+                _ => None,
+            }
+        }
+        self.pattern.iter_mut().chain(self.terms.iter_mut().filter_map(within)).collect()
+    }
+
     /// As conditions on `otel_logs`.
     pub fn conditions(&self, prefix: &'static str) -> Conditions {
         let mut out = Conditions::new(prefix);
@@ -94,13 +136,35 @@ impl LogMatch {
         if let Some(number) = self.severity_min {
             Term::SeverityMin(number).add(&mut out);
         }
-        if let Some(key) = self.pattern_key {
-            Term::PatternKey(key).add(&mut out);
+        if let Some(pattern) = &self.pattern {
+            pattern.add(&mut out);
         }
         for term in &self.terms {
             term.add(&mut out);
         }
         out
+    }
+}
+
+impl PatternMatch {
+    fn add(&self, out: &mut Conditions) {
+        out.and_any(|any| {
+            for meaning in &self.means {
+                let service = Param::Text(meaning.service.clone());
+                if meaning.is_rest {
+                    any.and(
+                        "ServiceName = {@1:String} AND PatternKey != 0 AND PatternKey NOT IN (SELECT PatternKey FROM log_patterns WHERE Tenant = {tenant:String} AND Service = {@1:String})",
+                        [service],
+                    );
+                } else {
+                    any.and(
+                        "ServiceName = {@1:String} AND PatternKey IN (SELECT PatternKey FROM log_patterns FINAL WHERE Tenant = {tenant:String} AND Service = {@1:String} AND PatternId = {@2:UInt64})",
+                        [service, Param::U64(meaning.id)],
+                    );
+                }
+            }
+            any.and("PatternKey = {@:UInt64}", [Param::U64(self.id)]);
+        });
     }
 }
 
@@ -123,7 +187,7 @@ impl Term {
             Term::SeverityMin(number) => out.and(SEVERITY_MIN, [Param::U64(u64::from(*number))]),
             Term::TraceId(id) => out.and("TraceId = {@:String}", text(id)),
             Term::SpanId(id) => out.and("SpanId = {@:String}", text(id)),
-            Term::PatternKey(key) => out.and("PatternKey = {@:UInt64}", [Param::U64(*key)]),
+            Term::Pattern(pattern) => pattern.add(out),
             Term::EventName(name) => out.and("EventName = {@:String}", text(name)),
             Term::Not(term) => out.and_not(|inner| term.add(inner)),
         }

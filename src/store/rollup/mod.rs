@@ -1,17 +1,21 @@
-//! What the roller asks and writes: the change feed over the parts of `otel_traces`, narrow spans,
-//! generations of a minute's graph, progress, and the lease of the one who rolls. The rows are plain
+//! What the roller asks and writes: the change feed over the parts of a table, narrow spans,
+//! generations of a minute's graph, progress, and the lease of the one who rolls; beside it, what the
+//! keeper of log patterns does. The rows are plain
 //! data: what they mean is `correlate::graph`'s business, when they are written is the root's.
 //!
 //! A minute is one row (schemas/0001/40_graph_minutes.sql): a generation is there whole or not at all.
 
+mod patterns;
 mod rows;
 
 use std::time::Duration;
 
 use clickhouse::query::Query;
 use clickhouse::{Client, RowOwned, RowRead};
+use model::Table;
 use model::time::SECOND_NS;
 
+pub use patterns::{EXAMPLE_BYTES, ExampleRow, KeyRow, KnownRow, PatternRow, RENEW_NS, REST_KEY};
 pub use rows::{
     AnswerRow, LeaderRow, MinuteRow, MinuteState, PartRow, ProgressRow, SpanRow, TableRow, TouchedRow, WantingRow,
 };
@@ -80,14 +84,15 @@ impl Store {
 }
 
 impl Rolling {
-    /// Which span table there is; `None` without one that has parts of its own.
-    pub async fn table(&self) -> Result<Option<TableRow>, LookupError> {
-        self.all(self.about_parts(include_str!("table.sql"))).await.map(|rows: Vec<TableRow>| rows.into_iter().next())
+    /// Which span or log table there is; `None` without one that has parts of its own.
+    pub async fn table(&self, of: Table) -> Result<Option<TableRow>, LookupError> {
+        let rows: Vec<TableRow> = self.all(self.about_parts(include_str!("table.sql"), of)).await?;
+        Ok(rows.into_iter().next())
     }
 
-    /// The parts of the span table.
-    pub async fn parts(&self) -> Result<Vec<PartRow>, LookupError> {
-        self.all(self.about_parts(include_str!("parts.sql"))).await
+    /// Its parts.
+    pub async fn parts(&self, of: Table) -> Result<Vec<PartRow>, LookupError> {
+        self.all(self.about_parts(include_str!("parts.sql"), of)).await
     }
 
     /// The minutes that the parts have spans of.
@@ -264,8 +269,8 @@ impl Rolling {
         self.ask(sql).param("tenant", tenant)
     }
 
-    fn about_parts(&self, sql: &str) -> Query {
-        self.ask(sql).param("database", &self.database)
+    fn about_parts(&self, sql: &str, of: Table) -> Query {
+        self.ask(sql).param("database", &self.database).param("table", of.def().name)
     }
 
     async fn all<T: RowOwned + RowRead>(&self, query: Query) -> Result<Vec<T>, LookupError> {

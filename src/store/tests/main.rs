@@ -5,6 +5,7 @@
 mod attach;
 mod blocks;
 mod faults;
+mod patterns;
 mod questions_client;
 mod rollup;
 #[path = "../sample.rs"]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::Table;
 use store::questions::{Ask, graph};
 use store::rollup::{AnswerRow, MinuteRow, ProgressRow, Which};
 
@@ -147,7 +148,7 @@ async fn parts_tell_what_they_touch() {
     store.apply_schema().await.unwrap();
     let client = admin(engine, &store);
     let rolling = store.rolling().unwrap();
-    let table = rolling.table().await.unwrap().unwrap();
+    let table = rolling.table(Table::Traces).await.unwrap().unwrap();
     assert!(table.ordered && !table.id.is_empty());
     execute(&client, "SYSTEM STOP MERGES otel_traces").await;
     let insert = |tenant: &str, trace: &str, id: &str, at_s: u32| {
@@ -160,7 +161,7 @@ async fn parts_tell_what_they_touch() {
     execute(&client, &insert("a", trace, "0000000000000012", 6_061)).await;
     execute(&client, &insert("b", trace, "0000000000000011", 6_000)).await;
     rolling.write_minutes(&[generation("a", 200, 1, 2.0)]).await.unwrap();
-    let parts = rolling.parts().await.unwrap();
+    let parts = rolling.parts(Table::Traces).await.unwrap();
     assert_eq!(parts.len(), 3);
     assert!(parts.is_sorted_by_key(|part| part.last));
     let names: Vec<String> = parts.iter().map(|part| part.name.clone()).collect();
@@ -211,7 +212,7 @@ async fn parts_tell_what_they_touch() {
 
     execute(&client, "SYSTEM START MERGES otel_traces").await;
     execute(&client, "OPTIMIZE TABLE otel_traces FINAL").await;
-    let merged = rolling.parts().await.unwrap();
+    let merged = rolling.parts(Table::Traces).await.unwrap();
     assert_eq!((merged.len(), merged[0].first, merged[0].last), (1, parts[0].first, parts[2].last));
     assert!(rolling.touched(&names).await.unwrap().is_empty(), "parts that are gone touch nothing");
 }

@@ -92,6 +92,8 @@ export const getLogs = (filter: LogFilter, order: string, limit: number, cursor:
 
 export const getHistogram = (filter: LogFilter, step: string, signal?: AbortSignal) => get("logs/histogram", { ...filter, step }, shape.histogram, signal);
 
+export const getPatterns = (filter: LogFilter, limit: number, signal?: AbortSignal) => get("patterns", { ...filter, limit }, shape.patterns, signal);
+
 export const getIngest = (signal?: AbortSignal) => get("ingest", {}, shape.ingest, signal);
 
 export const getLedger = (filter: Range & { sender?: string | null; reason?: string | null }, cursor: string | null, signal?: AbortSignal) =>

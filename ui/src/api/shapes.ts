@@ -88,6 +88,14 @@ const bucket = pick<T.HistogramBucket>()({ time_ns: ns, counts: dict(num) });
 export type HistogramBucket = Checked<typeof bucket>;
 export const histogram = pick<T.HistogramAnswer>()({ step_ns: ns, buckets: arr(bucket) });
 
+const pattern = pick<T.LogPattern>()({
+  pattern_id: str, template: or(str, ""), service: or(str, ""), severity: or(str, "unset"), count: num,
+  first_seen_ns: ns, last_seen_ns: ns, known_since_ns: ns, example: or(str, ""), code: or(str, null),
+});
+export type LogPattern = Checked<typeof pattern>;
+
+export const patterns = pick<T.PatternsAnswer>()({ patterns: arr(pattern), total_patterns: or(num, 0), total_logs: or(num, 0) });
+
 const counts = pick<T.Counts>()({ traces: or(num, 0), logs: or(num, 0), metrics: or(num, 0) });
 export type Counts = Checked<typeof counts>;
 

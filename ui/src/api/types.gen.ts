@@ -263,7 +263,7 @@ export interface LogLine {
   original_fields?: Record<string, unknown> | null;
   /** The time as sent, where `time_ns` is not it; 0 when none was sent. */
   original_time_ns?: string | null;
-  /** Pattern of the body, 16 hex digits. */
+  /** The pattern that it belongs to, 16 hex digits. */
   pattern_id?: string | null;
   /** Number of its resource. */
   resource_index: number;
@@ -281,6 +281,30 @@ export interface LogLine {
   time_ns: string;
   /** Trace id, own or found. */
   trace_id?: string | null;
+}
+
+/** Logs of one service that say the same. */
+export interface LogPattern {
+  /** The place in the source that wrote it, where logs name it: file:line function. */
+  code?: string | null;
+  /** Log records in the range. */
+  count: number;
+  /** The body of one of its logs, as text, cut after 2 KiB; not always one of the range. */
+  example: string;
+  /** The first of them. */
+  first_seen_ns: string;
+  /** The first that is known of at all, in the range or before. */
+  known_since_ns: string;
+  /** The last of them. */
+  last_seen_ns: string;
+  /** 16 hex digits. An id that it had before still finds it. */
+  pattern_id: string;
+  /** Service name. */
+  service: string;
+  /** The highest level of its logs: trace, debug, info, warn, error, fatal or unset. */
+  severity: string;
+  /** The text that its logs share, `<*>` for what differs; `<*>` alone stands for all that a service has too many kinds of. */
+  template: string;
 }
 
 /** One page of log records. */
@@ -379,6 +403,16 @@ export interface Part {
   name: string;
   /** What it adds. */
   score: number;
+}
+
+/** The patterns of a range. */
+export interface PatternsAnswer {
+  /** The most frequent first. */
+  patterns: LogPattern[];
+  /** Their log records. */
+  total_logs: number;
+  /** Patterns in all, those beyond the limit included. */
+  total_patterns: number;
 }
 
 /** One kind of oddity. */

@@ -26,7 +26,7 @@ export function Value({ value }: { value: unknown }) {
   return <span class={`v-${typeof value}`}>{String(value)}</span>;
 }
 
-function periodAround(ns: string): { from: string; to?: string } {
+export function periodAround(ns: string): { from: string; to?: string } {
   const ms = nsToMs(ns);
   return Date.now() - ms < DAY_MS ? { from: "now-24h" } : { from: isoTime(ms - DAY_MS / 24), to: isoTime(ms + DAY_MS / 24) };
 }

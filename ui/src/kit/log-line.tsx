@@ -1,11 +1,11 @@
 /** One log line, closed (a row of 24 pixels) and open (everything it carries). Used by the log page and the request page. */
 import { severityOfLine } from "../draw/color";
 import type { LogLine, Resource, Scope } from "../api/shapes";
-import { zone } from "../state/range";
+import { range, zone } from "../state/range";
 import { withoutColours } from "../draw/text";
 import { formatMs, formatNs, formatUs, nsToMs, usSince } from "../state/time";
 import { link } from "../state/url";
-import { Attributes, valueText } from "./attributes";
+import { Attributes, periodAround, valueText } from "./attributes";
 import { CopyButton } from "./copy";
 import { ServiceName } from "./service";
 
@@ -53,6 +53,7 @@ export function LogDetails({ line, resource, scope, inTrace = false }: { line: L
     <div class="log-more">
       <div class="row wrap">
         {!inTrace && line.trace_id && <a class="btn small" href={link(`trace/${line.trace_id}`, { span: line.span_id })}>Open the request</a>}
+        {line.pattern_id && <a class="btn small" href={link("logs", { pattern_id: line.pattern_id, ...(inTrace ? periodAround(line.time_ns) : range.value) })} title="All lines that say the same, whatever the values">Same pattern</a>}
         <span class="mono faint">{formatNs(line.time_ns, zone.value)}</span>
         {line.severity && <span class="tag">{line.severity}{line.severity_number ? ` · ${line.severity_number}` : ""}</span>}
         {line.trace_id ? <span class="faint">joined {joinText(line) || "by id"}</span> : <span class="faint">belongs to no known request</span>}

@@ -18,6 +18,7 @@ import { useLoad, usePages } from "../../state/load";
 import { isoTime, range, turn } from "../../state/range";
 import { link, navigate, params, setParams } from "../../state/url";
 import { LogHistogram } from "./histogram";
+import { LogPatterns } from "./patterns";
 import { markedWords } from "./words";
 import "./logs.css";
 
@@ -30,6 +31,7 @@ export function LogsPage() {
   const p = params.value;
   const filter = filterOf(p);
   const order = p.get("order") === "oldest" ? "oldest" : "newest";
+  const grouped = p.get("patterns") === "1";
   const pages = usePages<Line>(`${turn.value} ${order} ${JSON.stringify(filter)}`, async (cursor, signal) => {
     const answer = await getLogs(filter, order, PAGE_LOGS, cursor, signal);
     const items = answer.logs.map((line) => ({ line, resource: answer.resources[line.resource_index], scope: answer.scopes[line.scope_index] }));
@@ -44,13 +46,15 @@ export function LogsPage() {
     { id: "open-line", keys: ["Enter"], text: "Open or close the line", group: "Logs", run: () => lines[at] && toggle(at) },
     { id: "open-request", keys: ["o"], text: "Open the line's request", group: "Logs", run: () => lines[at]?.line.trace_id && navigate(link(`trace/${lines[at].line.trace_id}`, { span: lines[at].line.span_id })) },
     { id: "search-logs", keys: ["/", "f"], text: "Search", group: "Logs", run: () => document.getElementById("log-query")?.focus() },
+    { id: "show-patterns", keys: ["p"], text: "Show or hide the patterns", group: "Logs", run: () => setParams({ patterns: grouped ? null : "1" }) },
     { id: "turn-order", keys: ["s"], text: "Newest or oldest first", group: "Logs", run: () => setParams({ order: order === "newest" ? "oldest" : null }) },
   ]);
   return (
     <main class="page logs-page">
       <h1 class="sr">Logs</h1>
-      <LogFilters filter={filter} order={order} />
+      <LogFilters filter={filter} order={order} grouped={grouped} />
       <LogHistogram filter={filter} quiet={pages.error !== null} onSelect={(fromMs, toMs) => setParams({ from: isoTime(fromMs), to: isoTime(toMs) })} />
+      {grouped && <LogPatterns filter={filter} />}
       {pages.error && pages.data && <TroubleNote error={pages.error} retry={pages.reload} />}
       <div class={`lines ${pages.loading ? "busy" : ""}`}>
         {pages.error && !pages.data ? <Trouble error={pages.error} retry={pages.reload} />
@@ -101,7 +105,7 @@ function filterOf(p: URLSearchParams): LogFilter {
   };
 }
 
-function LogFilters({ filter, order }: { filter: LogFilter; order: string }) {
+function LogFilters({ filter, order, grouped }: { filter: LogFilter; order: string; grouped: boolean }) {
   const window = { ...range.value };
   const services = useLoad(`${turn.value} ${window.from} ${window.to}`, (signal) => getServices(window, signal));
   const ids = (["trace_id", "span_id", "pattern_id"] as const).filter((k) => filter[k]);
@@ -119,6 +123,7 @@ function LogFilters({ filter, order }: { filter: LogFilter; order: string }) {
       <span class="seg" role="group" aria-label="Order">
         {(["newest", "oldest"] as const).map((o) => <button key={o} type="button" aria-pressed={order === o} onClick={() => setParams({ order: o === "newest" ? null : o })}>{o === "newest" ? "Newest" : "Oldest"}</button>)}
       </span>
+      <button type="button" class="toggle" aria-pressed={grouped} title="Lines that say the same, counted (p)" onClick={() => setParams({ patterns: grouped ? null : "1" })}>Patterns</button>
       <Guilty />
       {ids.map((k) => (
         <span key={k} class="chip" title={`${k} ${filter[k]}`}>

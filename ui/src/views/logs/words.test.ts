@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { markedWords } from "./words";
+import { markedWords, templateParts } from "./words";
 
 // Scenario: queries as people write them.
 // Guarantee: only words that a line itself can contain are marked; half-typed quotes do no harm.
@@ -10,4 +10,13 @@ test("words to mark", () => {
     ['service:"my cart" x error', ["error"]], ['"half', ["half"]], ["a OR error AND NOT b", ["error"]], ["(a+)+$ .*", ["(a+)+$", ".*"]],
   ];
   for (const [query, want] of cases) assert.deepEqual(markedWords(query), want, query);
+});
+
+// Scenario: templates with holes anywhere, and texts that only look like them.
+// Guarantee: holes and texts come in order, nothing is lost.
+test("parts of templates", () => {
+  const cases: [string, (string | null)[]][] = [
+    ["", []], ["disk full", ["disk full"]], ["user <*> logged in", ["user ", null, " logged in"]], ["<*>:<*>", [null, ":", null]], ["<b>&<* >", ["<b>&<* >"]],
+  ];
+  for (const [template, want] of cases) assert.deepEqual(templateParts(template), want, template);
 });

@@ -8,3 +8,8 @@ export function markedWords(query: string): string[] {
   return [...new Set(out)].sort((a, b) => b.length - a.length).slice(0, 20);
 }
 
+
+/** A pattern's template in parts: what its lines share, and null for what differs. */
+export function templateParts(template: string): (string | null)[] {
+  return template.split(/(<\*>)/).filter((part) => part !== "").map((part) => (part === "<*>" ? null : part));
+}
