@@ -278,6 +278,7 @@ impl Reign {
         let feed = Feed::new(ordered, rolling.progress(&id).await?);
         let now = Instant::now();
         let mut reign = Reign {
+            hot: HotMinutes::new(metrics.whole.clone()),
             rolling,
             metrics,
             owner,
@@ -289,7 +290,6 @@ impl Reign {
             dirty: BTreeMap::new(),
             resting: HashMap::new(),
             refused: HashMap::new(),
-            hot: HotMinutes::default(),
             looks: VecDeque::new(),
             look: 0,
             unnoted: HashMap::new(),
@@ -522,8 +522,7 @@ impl Reign {
         if !self.hot.has(minute, tenant) && !(is_now && self.hot.has_room()) {
             return Ok(None);
         }
-        let whole = &self.metrics.whole;
-        self.hot.roll(&self.rolling, tenant, minute, &dirt.relook, before, now_ns, whole).await
+        self.hot.roll(&self.rolling, tenant, minute, &dirt.relook, before, now_ns).await
     }
 
     async fn write(&mut self, rolled: &mut [Rolled]) -> Result<(), End> {

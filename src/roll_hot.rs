@@ -32,9 +32,11 @@ const BATCHES_MAX: usize = 5_000;
 type Key = (i64, String);
 
 /// The minutes that are being filled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HotMinutes {
     minutes: HashMap<Key, Hot>,
+    // Minutes of which something old changed, so that they were read whole.
+    whole: Counter,
 }
 
 /// Whose new spans a minute's references are looked up for again.
@@ -91,6 +93,11 @@ struct Open {
 }
 
 impl HotMinutes {
+    /// None yet. `whole` counts minutes that are read whole because something old has changed.
+    pub(crate) fn new(whole: Counter) -> HotMinutes {
+        HotMinutes { minutes: HashMap::new(), whole }
+    }
+
     /// Whether the minute is kept.
     pub(crate) fn has(&self, minute: i64, tenant: &str) -> bool {
         self.minutes.contains_key(&(minute, tenant.to_owned()))
@@ -110,8 +117,8 @@ impl HotMinutes {
         self.minutes.values().flat_map(|hot| hot.open.values()).map(|open| open.spans.len()).sum()
     }
 
-    /// Rolls a minute by what is new since it was rolled last, or all of it where something old has changed,
-    /// which `whole` counts. `None` when it cannot be kept.
+    /// Rolls a minute by what is new since it was rolled last, or all of it where something old has changed.
+    /// `None` when it cannot be kept.
     pub(crate) async fn roll(
         &mut self,
         rolling: &Rolling,
@@ -120,7 +127,6 @@ impl HotMinutes {
         relook: &Relook,
         before: Option<&MinuteState>,
         now_ns: i64,
-        whole: &Counter,
     ) -> Result<Option<Rolled>, LookupError> {
         let key = (minute, tenant.to_owned());
         let kept = self.minutes.remove(&key);
@@ -128,7 +134,7 @@ impl HotMinutes {
         let mut hot = kept.unwrap_or_else(|| Hot::new(minute));
         let mut rolled = hot.roll(rolling, tenant, minute, relook, before, now_ns).await?;
         if rolled.is_none() && was_kept {
-            whole.inc();
+            self.whole.inc();
             hot = Hot::new(minute);
             rolled = hot.roll(rolling, tenant, minute, relook, before, now_ns).await?;
         }

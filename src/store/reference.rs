@@ -16,7 +16,8 @@ Attributes are stored as text; the type column beside each map gives their types
 `Marks` are the bits of `src/model/mark.rs`. A span that was sent twice in two different requests is stored
 twice; count distinct (TraceId, SpanId, ServiceName, SpanKind, Timestamp, Duration) where that matters.
 The tables and views of the service graph (`graph_…`) are derived; `schemas/0001/4*.sql` describe them.
-So is `log_patterns`, which says what a `PatternKey` means (`schemas/0001/6*.sql`): read it with `FINAL`, and join it
+So is `evidence_minutes`: what every minute tells fault localization, packed (`src/store/evidence.rs`); it is kept as long as the
+graph. So is `log_patterns`, which says what a `PatternKey` means (`schemas/0001/6*.sql`): read it with `FINAL`, and join it
 on (Tenant, ServiceName, PatternKey).
 ";
 

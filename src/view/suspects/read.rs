@@ -272,10 +272,11 @@ fn log_of(names: &mut Names, row: &LogRow<'_>, templates: &mut Templates) -> Opt
 
 // Whether an attribute may tell groups of requests apart: a tenant, a flag, a region, and not an id.
 fn is_group((key, value): &&(&str, &str)) -> bool {
-    let digits = value.bytes().filter(u8::is_ascii_digit).count();
-    digits < 5 && !OF_CALLS.iter().any(|space| key.starts_with(space)) && !key.ends_with("id") && !key.ends_with("Id")
-        || key.ends_with("tenant.id")
-        || *key == "tenant_id"
+    if key.ends_with("tenant.id") || *key == "tenant_id" {
+        return true;
+    }
+    let is_id = key.ends_with("id") || key.ends_with("Id") || value.bytes().filter(u8::is_ascii_digit).count() >= 5;
+    !is_id && !OF_CALLS.iter().any(|space| key.starts_with(space))
 }
 
 fn beginning(text: &str) -> &str {

@@ -3,13 +3,13 @@ SELECT
     pattern AS id,
     any(counted_key) AS key,
     max(kept) AS is_kept,
-    sum(logs) AS logs,
+    sum(lines) AS logs,
     max(highest) AS severity,
     min(first) AS first_ns,
     max(last) AS last_ns,
     min(since) AS since_ns,
     count() OVER () AS patterns,
-    sum(sum(logs)) OVER () AS all_logs
+    sum(sum(lines)) OVER () AS all_logs
 FROM
 (
     SELECT
@@ -17,7 +17,7 @@ FROM
         counted.key AS counted_key,
         multiIf(known.id != 0, known.id, rest.id != 0, rest.id, counted.key) AS pattern,
         known.id != 0 OR rest.id != 0 AS kept,
-        counted.logs AS logs,
+        counted.lines AS lines,
         counted.highest AS highest,
         counted.first AS first,
         counted.last AS last,
@@ -27,7 +27,7 @@ FROM
         SELECT
             service,
             key,
-            count() AS logs,
+            count() AS lines,
             max(number) AS highest,
             min(time_ns) AS first,
             max(time_ns) AS last
