@@ -195,6 +195,7 @@ fn names_place(case: &Value, answer: &Value) -> bool {
 // and fault are imported for a tenant of its own, then suspects are asked for; minutes without a visible fault too.
 // Guarantee: the labelled service is among the first three in nine of ten cases; the figures are printed.
 #[test]
+#[allow(clippy::print_stdout)] // the figures are what it is run for
 fn evaluation_localizes() {
     let Some(data) = std::env::var_os("HYPOCENTER_DATA") else { return };
     let root = Path::new(&data).join("train-ticket");

@@ -186,7 +186,7 @@ fn span_of(names: &mut Names, row: &SpanRow<'_>) -> Option<EvidenceSpan> {
         (system, _) => (names.intern(&format!("{system}/{}", row.db_namespace)), PeerType::Database),
     };
     let mut attributes = Vec::new();
-    for (key, value) in row.resource_attributes.iter().chain(row.span_attributes.iter().filter(|pair| is_group(pair))) {
+    for (key, value) in row.resource_attributes.iter().chain(row.span_attributes.iter().filter(is_group)) {
         attributes.push((names.intern(key), names.intern(value)));
     }
     let exceptions = row.exception_times_ns.iter().zip(&row.exception_types).zip(&row.exception_messages);
