@@ -519,7 +519,8 @@ impl Reign {
     ) -> Result<Option<Rolled>, LookupError> {
         let now_ns = clock::now_ns();
         let is_now = (now_ns / MINUTE_NS - NOW_MINUTES..=now_ns / MINUTE_NS).contains(&minute);
-        if !self.hot.has(minute, tenant) && !(is_now && self.hot.has_room()) {
+        let may = self.hot.has(minute, tenant) || (is_now && self.hot.has_room());
+        if !may {
             return Ok(None);
         }
         self.hot.roll(&self.rolling, tenant, minute, &dirt.relook, before, now_ns).await
