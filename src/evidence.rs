@@ -8,16 +8,16 @@
 use std::time::Duration;
 
 use model::evidence::RULE;
-use store::evidence::{EvidenceRow, pack};
+use store::evidence::{EvidenceRow, StaleRow, pack};
+use store::rollup::Rolling;
 use store::{LookupError, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
-use view::{View, ViewError};
+use view::View;
 
 use crate::clock;
 use crate::roll_metrics::Metrics;
-use crate::storage::Schema;
 
 /// How often it looks for work.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -30,16 +30,10 @@ const REST_TIMES: u32 = 2;
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_secs(20);
 
-/// Keeps evidence for ever, once there are tables and while this process rolls.
-pub(crate) async fn keep(store: Store, view: View, metrics: Metrics, mut schema: watch::Receiver<Schema>) {
-    if schema.wait_for(|schema| *schema == Schema::Applied).await.is_err() {
-        return;
-    }
-    loop {
+/// Keeps evidence for ever, whenever this process rolls: while `reigns` has the epoch of its reign.
+pub(crate) async fn keep(store: Store, view: View, mut reigns: watch::Receiver<Option<u64>>, metrics: Metrics) {
+    while reigns.wait_for(Option::is_some).await.is_ok() {
         tokio::time::sleep(LOOK_EVERY).await;
-        if metrics.leading.get() == 0 {
-            continue;
-        }
         if let Err(reason) = look(&store, &view, &metrics).await {
             metrics.failures.inc();
             debug!(%reason, "evidence cannot be made now; trying again");
@@ -51,24 +45,35 @@ pub(crate) async fn keep(store: Store, view: View, metrics: Metrics, mut schema:
 async fn look(store: &Store, view: &View, metrics: &Metrics) -> Result<(), String> {
     let rolling = store.rolling().map_err(|error: LookupError| error.to_string())?;
     let stale = rolling.stale_evidence(RULE as u16, AFTER, MINUTES_MAX).await.map_err(|error| error.to_string())?;
+    let mut outcome = Ok(());
     for minute in stale {
         let began = Instant::now();
-        let made = view.evidence_of(&minute.tenant, minute.minute, minute.spans).await;
-        let evidence = made.map_err(|error: ViewError| error.to_string())?;
-        let now_ns = clock::now_ns();
-        let row = EvidenceRow {
-            tenant: minute.tenant,
-            minute_s: u32::try_from(minute.minute * 60).unwrap_or(0),
-            generation: now_ns.unsigned_abs(),
-            rule: RULE as u16,
-            spans: minute.spans,
-            rolled_ns: now_ns,
-            evidence: pack(&evidence),
+        match make(&rolling, view, minute).await {
+            Ok(()) => metrics.evidence.inc(),
+            // One that cannot be made must not be in the way of the others.
+            Err(reason) => {
+                outcome = Err(reason);
+                0
+            }
         };
-        rolling.write_evidence(&[row]).await.map_err(|error| error.to_string())?;
-        metrics.evidence.inc();
         metrics.evidence_seconds.inc_by(began.elapsed().as_secs_f64());
         tokio::time::sleep(began.elapsed() * REST_TIMES).await;
     }
-    Ok(())
+    outcome
+}
+
+async fn make(rolling: &Rolling, view: &View, minute: StaleRow) -> Result<(), String> {
+    let made = view.evidence_of(&minute.tenant, minute.minute, minute.spans).await;
+    let evidence = made.map_err(|error| error.to_string())?;
+    let now_ns = clock::now_ns();
+    let row = EvidenceRow {
+        tenant: minute.tenant,
+        minute_s: u32::try_from(minute.minute * 60).unwrap_or(0),
+        generation: now_ns.unsigned_abs(),
+        rule: RULE as u16,
+        spans: minute.spans,
+        rolled_ns: now_ns,
+        evidence: pack(&evidence),
+    };
+    rolling.write_evidence(&[row]).await.map_err(|error| error.to_string())
 }

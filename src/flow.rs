@@ -139,7 +139,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let (roller, catch_up) =
         Roller::new(store.clone(), roll_owner(recovery.hash_key), config.storage.url.is_none(), roll_metrics.clone());
     // The keeper of patterns, while we roll: the pattern keys of stored logs to patterns.
-    let patterns = Keeper::new(store.clone(), roller.reigns(), pattern_metrics::Metrics::register(&mut registry));
+    let reigns = roller.reigns();
+    let patterns = Keeper::new(store.clone(), reigns.clone(), pattern_metrics::Metrics::register(&mut registry));
     let keeping_patterns = tokio::spawn(patterns.run());
     let rolling = tokio::spawn(roller.run(place.schema()));
 
@@ -150,7 +151,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     // Intake and doors, last: now there is a place for everything.
     let acceptance = Arc::new(Acceptance::new(journal.clone()));
     let view = View::new(store.clone());
-    let keeping = tokio::spawn(evidence::keep(store.clone(), view.clone(), roll_metrics, place.schema()));
+    let keeping = tokio::spawn(evidence::keep(store.clone(), view.clone(), reigns, roll_metrics));
     let names = view.clone();
     let intake = Door::new(
         journal.clone(),

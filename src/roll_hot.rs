@@ -182,13 +182,13 @@ impl Hot {
         now_ns: i64,
     ) -> Result<Option<Rolled>, LookupError> {
         let window = (minute * MINUTE_NS, (minute + 1) * MINUTE_NS);
-        let stored = rolling.batches(tenant, window).await?;
+        let stored: HashMap<u128, u64> = rolling.batches(tenant, window).await?.into_iter().collect();
         // Deleted spans, or a batch that is there twice.
-        let is_kept = |(batch, spans): (&u128, &u64)| stored.iter().any(|(id, count)| id == batch && count == spans);
+        let is_kept = |(batch, spans): (&u128, &u64)| stored.get(batch) == Some(spans);
         if stored.len() > BATCHES_MAX || !self.read.iter().all(is_kept) {
             return Ok(None);
         }
-        let new: Vec<(u128, u64)> = stored.iter().filter(|(id, _)| !self.read.contains_key(id)).copied().collect();
+        let new: Vec<(u128, u64)> = stored.into_iter().filter(|(id, _)| !self.read.contains_key(id)).collect();
         if relook.all && !self.referred.is_empty() || relook.traces.iter().any(|low| self.referred.contains(low)) {
             return Ok(None);
         }

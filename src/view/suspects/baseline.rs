@@ -1,11 +1,9 @@
 //! With what a fault window is compared: minutes that were as usual, near in time.
 
-use model::time::SECOND_NS;
+use correlate::graph::MINUTE_NS;
 use store::questions::Window;
 use store::questions::evidence::MinuteRow;
 
-/// Nanoseconds of a minute.
-pub(super) const MINUTE_NS: i64 = 60 * SECOND_NS;
 /// Usual minutes are looked for in so much time before the fault, else after it.
 pub(super) const REACH_NS: i64 = 60 * MINUTE_NS;
 /// Minutes of a baseline.

@@ -1,17 +1,16 @@
 //! The evidence of windows: of whole minutes as the keeper stored it, of the rest from its traces.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use correlate::graph::Names;
+use correlate::graph::{MINUTE_NS, Names};
 use model::evidence::{Evidence, Sample};
-use model::time::SECOND_NS;
 use store::questions::evidence::{MinuteRow, stored};
 use store::questions::{Ask, AskError, Window};
 
 use super::baseline::minute_of;
 use super::read::Traces;
 
-const MINUTE_NS: i64 = 60 * SECOND_NS;
 /// Spans that are read for the ends of a window that stick out of its whole minutes; of more, the ends are left out.
 const ENDS_MAX: u64 = 60_000;
 /// Traces of a sample.
@@ -21,13 +20,13 @@ const SAMPLE_TRACES: u64 = 2_000;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     rows: HashMap<i64, MinuteRow>,
-    stored: HashMap<i64, Evidence>,
+    stored: HashMap<i64, Arc<Evidence>>,
 }
 
 /// A window: evidence of its whole minutes, traces of the rest.
 #[derive(Debug, Default)]
 pub(super) struct Stretch {
-    stored: Vec<Evidence>,
+    stored: Vec<Arc<Evidence>>,
     traces: Traces,
     stored_spans: u64,
     /// Whether its ends were left out.
@@ -44,7 +43,7 @@ impl Known {
     pub(super) async fn read(&mut self, ask: &Ask<'_>, window: Window) -> Result<(), AskError> {
         for (minute, spans, evidence) in stored(ask, window).await? {
             if self.rows.get(&minute).is_some_and(|row| row.spans == spans) {
-                self.stored.insert(minute, evidence);
+                self.stored.insert(minute, Arc::new(evidence));
             }
         }
         Ok(())
@@ -162,7 +161,7 @@ impl Stretch {
     /// What it tells, added up.
     pub(super) fn evidence(&self, names: &Names) -> Evidence {
         let mut sum = self.traces.evidence(names);
-        self.stored.iter().for_each(|evidence| sum.merge(evidence.clone()));
+        self.stored.iter().for_each(|evidence| sum.merge(Evidence::clone(evidence)));
         sum
     }
 
@@ -174,6 +173,8 @@ impl Stretch {
 
 #[cfg(test)]
 mod tests {
+    use model::time::SECOND_NS;
+
     use super::*;
 
     fn known(minutes: impl IntoIterator<Item = (i64, u64)>, stored: &[i64]) -> Known {
@@ -181,7 +182,7 @@ mod tests {
             minutes.into_iter().map(|(minute, spans)| MinuteRow { minute, spans, errors: 0, slow_ns: 0 }).collect();
         let mut known = Known::default();
         known.add(&rows);
-        known.stored = stored.iter().map(|minute| (*minute, Evidence::default())).collect();
+        known.stored = stored.iter().map(|minute| (*minute, Arc::default())).collect();
         known
     }
 

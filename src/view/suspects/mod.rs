@@ -8,7 +8,7 @@ mod read;
 
 use std::time::Instant;
 
-use correlate::graph::Names;
+use correlate::graph::{MINUTE_NS, Names};
 use locate::{EvidenceItem, Example, Question, Report, Weights};
 use model::evidence::Evidence;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::shared::Ns;
 use crate::time::TimeRange;
 use crate::{View, ViewError, ask};
-use baseline::{Chosen, MINUTE_NS, REACH_NS, choose};
+use baseline::{Chosen, REACH_NS, choose};
 use gather::{Known, Stretch};
 use read::Traces;
 
@@ -234,9 +234,14 @@ impl View {
         let usual: Vec<Window> = chosen.healthy_windows();
         if let Some(given) = given {
             known.add(&evidence::minutes(&ask, given).await?);
-            known.read(&ask, given).await?;
         }
-        known.read(&ask, around).await?;
+        known.read(&ask, fault).await?;
+        let others = || good.iter().chain(&usual);
+        if let (Some(from_ns), Some(to_ns)) =
+            (others().map(|window| window.from_ns).min(), others().map(|window| window.to_ns).max())
+        {
+            known.read(&ask, Window { from_ns, to_ns }).await?;
+        }
         // All windows are thinned out alike.
         let of = known.unread(&[&[fault], &good[..], &usual[..]].concat()).div_ceil(SPANS_MAX).max(1);
         let mut names = Names::default();
