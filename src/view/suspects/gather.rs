@@ -126,9 +126,24 @@ impl Known {
         Ok(part)
     }
 
-    /// Some traces of a window of which not all were read.
-    pub(super) async fn sample(ask: &Ask<'_>, window: Window, names: &mut Names) -> Result<Traces, AskError> {
-        Traces::some(ask, window, SAMPLE_TRACES, names).await
+    /// Traces of windows of which not all were read: all of them where they are few, so that it does not show
+    /// whether evidence was stored meanwhile; else some.
+    pub(super) async fn sample(
+        &self,
+        ask: &Ask<'_>,
+        windows: &[Window],
+        names: &mut Names,
+    ) -> Result<Traces, AskError> {
+        let are_few = windows.iter().map(|window| self.spans(*window)).sum::<u64>() <= ENDS_MAX;
+        let share = SAMPLE_TRACES.div_ceil(windows.len().max(1) as u64);
+        let mut traces = Traces::default();
+        for window in windows {
+            traces.extend(match are_few {
+                true => Traces::read(ask, *window, 1, names).await?,
+                false => Traces::some(ask, *window, share, names).await?,
+            });
+        }
+        Ok(traces)
     }
 }
 

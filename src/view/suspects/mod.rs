@@ -260,8 +260,8 @@ impl View {
         let samples = match bad.is_read() && baseline.is_read() {
             true => None,
             false => Some((
-                Known::sample(&ask, compared, &mut names).await?,
-                Known::sample(&ask, known.trimmed(fault), &mut names).await?,
+                known.sample(&ask, &good, &mut names).await?,
+                known.sample(&ask, &[known.trimmed(fault)], &mut names).await?,
             )),
         };
         let is_trimmed = bad.is_trimmed;
