@@ -28,7 +28,6 @@ pub(super) struct Known {
 pub(super) struct Stretch {
     stored: Vec<Arc<Evidence>>,
     traces: Traces,
-    stored_spans: u64,
     /// Whether its ends were left out.
     pub(super) is_trimmed: bool,
 }
@@ -117,7 +116,6 @@ impl Known {
             match piece.minute {
                 Some(minute) => {
                     part.stored.extend(self.stored.get(&minute).cloned());
-                    part.stored_spans += self.rows.get(&minute).map_or(0, |row| row.spans);
                 }
                 // Also where nothing is known of its minutes: they may not be rolled up yet.
                 None => part.traces.extend(Traces::read(ask, piece.window, of, names).await?),
@@ -160,16 +158,10 @@ impl Stretch {
         self.stored.is_empty()
     }
 
-    /// Spans that it tells of.
-    pub(super) fn spans(&self) -> u64 {
-        self.stored_spans + self.traces.len() as u64
-    }
-
     /// Takes all of another.
     pub(super) fn extend(&mut self, other: Stretch) {
         self.stored.extend(other.stored);
         self.traces.extend(other.traces);
-        self.stored_spans += other.stored_spans;
         self.is_trimmed |= other.is_trimmed;
     }
 

@@ -329,13 +329,13 @@ fn located(gathered: &Gathered, windows: Windows, service: Option<&str>, limit: 
         limit,
         weights: Weights::default(),
     });
-    let compared = |window: Window, part: &Stretch, chosen: bool| Compared {
+    let compared = |window: Window, rows: &Evidence, chosen: bool| Compared {
         from_ns: Ns(window.from_ns.into()),
         to_ns: Ns(window.to_ns.into()),
-        spans: part.spans(),
+        spans: rows.operations.iter().map(|row| row.spans.spans()).sum(),
         chosen,
     };
-    told(report, compared(windows.fault, fault, false), compared(windows.baseline, baseline, windows.chosen))
+    told(report, compared(windows.fault, &bad_rows, false), compared(windows.baseline, &good_rows, windows.chosen))
 }
 
 fn told(report: Report, fault: Compared, baseline: Compared) -> SuspectsAnswer {

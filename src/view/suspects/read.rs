@@ -149,11 +149,6 @@ impl Traces {
         self.began.extend(other.began);
     }
 
-    /// Spans.
-    pub(super) fn len(&self) -> usize {
-        self.spans.len()
-    }
-
     /// What they tell, added up.
     pub(super) fn evidence(&self, names: &Names) -> Evidence {
         let mut minute = Minute::default();
