@@ -5,7 +5,7 @@ CPU time is read from /proc/PID/stat, so other work on the machine disturbs it l
 systems that are compared run interleaved. Only the standard library is used. BENCH_BINARIES names a
 folder with builds to measure instead of building.
 
-    benches/run.py instructions peers engines latency memory queries
+    benches/run.py instructions peers engines latency memory queries rolling graph
 """
 import argparse, json, os, pathlib, random, signal, statistics, subprocess, sys, threading, time, urllib.error, urllib.parse, urllib.request
 
@@ -467,19 +467,126 @@ def queries(args):
         ours.stop()
 
 
-def timed(url):
+def rolling(args):
+    """What the graph and the evidence cost beside ingest at a fixed rate: CPU with another one rolling, then with us."""
+    metric = lambda name: sum(float(line.split()[-1]) for line in http(f"http://127.0.0.1:{PORTS['http']}/metrics").decode().splitlines() if line.startswith(name))
+    for rate in args.rates:
+        ingest = {}
+        for side in ("stands by", "rolls"):
+            engine = Engine(fresh("rolling-engine"))
+            collector = hypocenter(fresh("rolling-data"), **{"storage.url": f"http://127.0.0.1:{ENGINE}", "storage.user": "hypocenter", "storage.password": "bench"})
+            cpu = lambda: (cpu_s(collector.pid), cpu_s(engine.pid))
+            try:
+                if side == "stands by":
+                    engine.sql("INSERT INTO hypocenter.graph_lease (Epoch, Owner, Expires) VALUES (999999, 1, now64(3) + INTERVAL 1 DAY)")
+                    wait_for("the other one to roll", lambda: metric("hypocenter_graph_leading") == 0)
+                load(PORTS["otlp_grpc"], "M", 60_000, different=120)
+                quiet([engine.pid, collector.pid], below_s=0.06)
+                before = cpu()
+                running = subprocess.Popen(load_command(PORTS["otlp_grpc"], "M", rate * args.seconds * 2, rate=rate, different=400), stdout=subprocess.PIPE)
+                lags = []
+                while running.poll() is None:
+                    lags.append(metric("hypocenter_graph_lag_seconds"))
+                    time.sleep(1)
+                spans = json.loads(running.stdout.read())["acknowledged"]
+                time.sleep(15)
+                ingest[side] = [(now - then) / spans * 1e6 for now, then in zip(cpu(), before)]
+                keep("rolling_ingest", rate=rate, side=side, spans=spans, collector=round(ingest[side][0], 2), engine=round(ingest[side][1], 2), lag_s=percentiles(lags))
+                if side == "stands by":
+                    continue
+                # Evidence comes minutes later, when nothing else is to be done.
+                minutes = int(engine.sql("SELECT uniqExact(toStartOfMinute(Timestamp)) FROM hypocenter.otel_traces"))
+                before, began = cpu(), time.monotonic()
+                wait_for("evidence", lambda: time.sleep(1) or int(engine.sql("SELECT count() FROM hypocenter.evidence_minutes FINAL")) >= minutes, patience=600)
+                time.sleep(5)
+                evidence, took = [now - then for now, then in zip(cpu(), before)], time.monotonic() - began
+                before = cpu()
+                time.sleep(60)
+                idle = [(now - then) * took / 60 for now, then in zip(cpu(), before)]
+                evidence = [(cost - rest) / spans * 1e6 for cost, rest in zip(evidence, idle)]
+                without = sum(ingest["stands by"])
+                keep("rolling", rate=rate, ingest=round(without, 2), graph=round(sum(ingest["rolls"]) - without, 2), evidence=round(sum(evidence), 2),
+                     graph_share=round((sum(ingest["rolls"]) - without) / without, 3), evidence_share=round(sum(evidence) / without, 3), evidence_sides=[round(cost, 2) for cost in evidence])
+            finally:
+                collector.stop()
+                engine.stop()
+
+
+def graph(args):
+    """A store of 10 M spans over a week: the service graph and Zipkin's API; one over half an hour: suspects."""
+    settings = {"storage.embedded.library": library(), "storage.embedded.http_port": READER, "storage.embedded.reader_password": "bench"}
+    week, api = 7 * 86_400, f"http://127.0.0.1:{PORTS['http']}/api/v1"
+    for kind, over in (("graph", week), ("suspects", 1_800)):
+        if kind not in args.parts_of:
+            continue
+        data = OUT / f"{kind}-data" if args.reuse else fresh(f"{kind}-data")
+        ours = hypocenter(data, **settings)
+        try:
+            if not args.reuse:
+                # Requests lie seconds apart; each is sent several times with other trace ids.
+                load(PORTS["otlp_grpc"], "M", args.store, retry=True, different=5_000, over=over)
+            wait_for("everything to be rolled up", lambda: json.loads(http(f"{api}/flush", b"")).get("rolled_up"), patience=3_000)
+            quiet([child_of(ours.pid)], below_s=0.1, patience=45)
+            globals()[f"{kind}_questions"](args, api, over)
+            if kind == "graph":
+                ours.stop()
+                ours = hypocenter(data, **settings)
+                graph_questions(args, api, over)
+        finally:
+            ours.stop()
+
+
+def graph_questions(args, api, over):
+    now = time.time_ns() // 1_000_000_000
+    for name, length in (("15 minutes", 900), ("1 hour", 3_600), ("6 hours", 21_600), ("1 day", 86_400), ("7 days", over)):
+        took = []
+        for _ in range(40):
+            end = now - random.randrange(max(over - length, 60))
+            took.append(timed(f"{api}/graph?from={(end - length) * 10**9}&to={end * 10**9}"))
+        keep("graph", window=name, spans=args.store, first=round(took[0], 1), ms=percentiles(took))
+    zipkin = f"http://127.0.0.1:{PORTS['zipkin']}/api/v2"
+    end = lambda: (now - random.randrange(over)) * 1000
+    for name, question in (("service", "traces?serviceName=checkout&limit=10"), ("service, tag", "traces?serviceName=checkout&annotationQuery=http.route%3D/api/checkout&limit=10"),
+                           ("service, rare tag", "traces?serviceName=checkout&annotationQuery=http.response.status_code%3D504&limit=10"),
+                           ("service, duration", "traces?serviceName=checkout&minDuration=200000&limit=10"), ("no condition", "traces?limit=10"),
+                           ("services", "services?"), ("dependencies of a day", "dependencies?lookback=86400000"), ("dependencies of all", f"dependencies?lookback={over * 1000}")):
+        took, failed = [], None
+        for _ in range(2 if "dependencies" in name else 20):
+            ends = f"&endTs={now * 1000 if 'all' in name or name == 'services' else end()}"
+            try:
+                took.append(timed(f"{zipkin}/{question}{ends}" + ("" if "lookback" in question else "&lookback=86400000")))
+            except urllib.error.HTTPError as error:
+                failed = f"status {error.code}"
+        keep("zipkin", question=name, spans=args.store, ms=percentiles(took), failed=failed)
+
+
+def suspects_questions(args, api, over):
+    rows = lambda: http(f"http://127.0.0.1:{READER}/?" + urllib.parse.urlencode(dict(user="reader", password="bench")), b"SELECT count() FROM hypocenter.evidence_minutes FINAL").decode()
+    wait_for("evidence", lambda: time.sleep(2) or int(rows()) >= over // 60 - 3, patience=600)
+    now = time.time_ns()
+    minute = 60_000_000_000
+    took = []
+    for _ in range(8):
+        body = dict(fault={"from": now - 15 * minute, "to": now}, baseline={"from": now - 30 * minute, "to": now - 15 * minute})
+        took.append(timed(f"{api}/suspects", json.dumps(body).encode()))
+    keep("suspects", spans=args.store, ms=percentiles(took), first=round(took[0], 1))
+
+
+def timed(url, body=None):
     began = time.perf_counter()
-    http(url)
+    http(url, body, {"content-type": "application/json"} if body else None)
     return (time.perf_counter() - began) * 1e3
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bench", nargs="+", choices=["instructions", "peers", "engines", "latency", "memory", "queries"])
+    parser.add_argument("bench", nargs="+", choices=["instructions", "peers", "engines", "latency", "memory", "queries", "rolling", "graph"])
     parser.add_argument("--rounds", type=int, default=5, help="rounds of W-M against the peer")
     parser.add_argument("--spans", type=int, default=1_000_000, help="spans of a round")
     parser.add_argument("--seconds", type=int, default=30, help="length of runs at a fixed rate")
     parser.add_argument("--store", type=int, default=10_000_000, help="spans of the large store")
+    parser.add_argument("--rates", type=int, nargs="+", default=[5_000, 30_000], help="spans a second of the rolling bench")
+    parser.add_argument("--parts-of", nargs="+", default=["graph", "suspects"], choices=["graph", "suspects"], help="parts of the graph bench")
     parser.add_argument("--over", type=int, default=300, help="seconds over which the spans of the large store lie")
     parser.add_argument("--reuse", action="store_true", help="ask the large store of the last run again")
     parser.add_argument("--parts", action="store_true", help="also count parts (needs a reader who may)")

@@ -14,9 +14,11 @@
 //! process leaves nothing but work to do again. One process rolls for a database: it holds a lease. Should
 //! two overlap, the one that stays makes anew what the other wrote meanwhile.
 //!
-//! Nothing here is in the way of ingest: when ClickHouse is away, this waits and tries again.
+//! Nothing here is in the way of ingest: when ClickHouse is away, this waits and tries again. With an engine of
+//! our own we also know who asks: while nobody does, minutes that are being filled are rolled more rarely.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use correlate::graph::{MINUTE_NS, RULE};
@@ -34,21 +36,29 @@ use crate::roll_metrics::Metrics;
 use crate::roll_minutes::{self, Rolled, SPANS_MAX, Wish, digest, naming};
 use crate::storage::Schema;
 
-/// How often the parts are looked at.
+/// How often the parts are looked at, and how often while nobody asks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_IDLE: Duration = Duration::from_secs(3);
 /// A minute is left alone for so many times the time that rolling it took: the first, but not longer than
 /// [`FRESH`], so that a new span is in the graph soon; where that is too dear, the second.
 const REST_TIMES: [u32; 2] = [20, 12];
 /// A rest that leaves the graph fresh.
 const FRESH: Duration = Duration::from_millis(3_500);
+/// Shortest rest of a minute that is being filled, while nobody asks.
+const REST_IDLE: Duration = Duration::from_secs(20);
+/// Who has asked once may ask again for so long.
+const ASKED: Duration = Duration::from_secs(30);
+/// Who asks first waits for what is new, at most so long.
+const FRESH_WAIT: Duration = Duration::from_millis(1_500);
 /// Longest rest.
 const REST_MAX: Duration = Duration::from_secs(60);
 /// A minute that ClickHouse refused is left alone for this time.
 const REFUSED_REST: Duration = Duration::from_secs(10);
 /// A lease ends after this time without renewal.
 const LEASE: Duration = Duration::from_secs(15);
-/// How often it is renewed, and looked at by those who do not hold it.
+/// How often it is renewed, and looked at by those who do not hold it; and how often where there is nobody else.
 const RENEW_EVERY: Duration = Duration::from_secs(4);
+const RENEW_ALONE: Duration = Duration::from_secs(60);
 /// Two that take a lease at the same instant see each other after this time.
 const CONTEST: Duration = Duration::from_millis(500);
 /// Pause after a failure.
@@ -68,13 +78,45 @@ const NOTE_EVERY: Duration = Duration::from_secs(2);
 
 /// Asks the roller to catch up.
 #[derive(Clone, Debug)]
-pub(crate) struct CatchUp(mpsc::UnboundedSender<oneshot::Sender<()>>);
+pub(crate) struct CatchUp {
+    ask: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    interest: Arc<Interest>,
+}
 
 impl CatchUp {
     /// Ends when everything stored before the call is rolled up; false when that cannot be any more.
     pub(crate) async fn wait(&self) -> bool {
         let (done, waiting) = oneshot::channel();
-        self.0.send(done).is_ok() && waiting.await.is_ok()
+        self.ask.send(done).is_ok() && waiting.await.is_ok()
+    }
+
+    /// Says that somebody asks for the graph. Ends at once, but for the first one after a while: when what is new
+    /// is rolled up, or has taken too long.
+    pub(crate) async fn freshen(&self) {
+        if self.interest.is_new() {
+            let _ = tokio::time::timeout(FRESH_WAIT, self.wait()).await;
+        }
+    }
+}
+
+/// Whether somebody asks for the graph.
+#[derive(Debug)]
+struct Interest {
+    /// Whether all who ask ask us.
+    known: bool,
+    asked: watch::Sender<Option<Instant>>,
+}
+
+impl Interest {
+    fn lasts(&self) -> bool {
+        !self.known || self.asked.borrow().is_some_and(|asked| asked.elapsed() < ASKED)
+    }
+
+    // Notes that somebody asks; true when nobody has for a while.
+    fn is_new(&self) -> bool {
+        let was = self.lasts();
+        self.asked.send_replace(Some(Instant::now()));
+        !was
     }
 }
 
@@ -87,6 +129,7 @@ pub(crate) struct Roller {
     /// Whether nobody else can write to the database.
     alone: bool,
     asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    interest: Arc<Interest>,
     /// The epoch of our reign, while it lasts: for others who work for the whole database.
     reigns: watch::Sender<Option<u64>>,
 }
@@ -108,7 +151,9 @@ impl Roller {
     /// A roller, not yet running, and the way to ask it.
     pub(crate) fn new(store: Store, owner: u64, alone: bool, metrics: Metrics) -> (Roller, CatchUp) {
         let (ask, asked) = mpsc::unbounded_channel();
-        (Roller { store, metrics, owner, alone, asked, reigns: watch::Sender::new(None) }, CatchUp(ask))
+        let interest = Arc::new(Interest { known: alone, asked: watch::Sender::new(None) });
+        let catch_up = CatchUp { ask, interest: Arc::clone(&interest) };
+        (Roller { store, metrics, owner, alone, asked, interest, reigns: watch::Sender::new(None) }, catch_up)
     }
 
     /// The epoch of our reign, while we roll.
@@ -160,10 +205,14 @@ impl Roller {
         };
         self.metrics.leading.set(1);
         self.reigns.send_replace(Some(epoch));
-        let mut reign = Reign::begin(rolling, self.metrics.clone(), self.owner, epoch).await?;
+        let mut reign = Reign::begin(rolling, self, epoch).await?;
         loop {
             let more = reign.round().await?;
-            let pause = if more { reign.took / 2 } else { LOOK_EVERY };
+            let pause = match (more, self.interest.lasts()) {
+                (true, _) => reign.took / 2,
+                (false, true) => LOOK_EVERY,
+                (false, false) => LOOK_IDLE,
+            };
             tokio::select! {
                 asked = self.asked.recv() => match asked {
                     Some(asked) => reign.hurry(asked),
@@ -247,6 +296,8 @@ struct Reign {
     epoch: u64,
     sequence: u64,
     renewed: Instant,
+    renew_every: Duration,
+    interest: Arc<Interest>,
     table: String,
     feed: Feed,
     dirty: BTreeMap<Key, Dirt>,
@@ -272,19 +323,21 @@ struct Reign {
 }
 
 impl Reign {
-    async fn begin(rolling: Rolling, metrics: Metrics, owner: u64, epoch: u64) -> Result<Reign, End> {
+    async fn begin(rolling: Rolling, roller: &Roller, epoch: u64) -> Result<Reign, End> {
         let table = rolling.table(Table::Traces).await?;
         let (id, ordered) = table.map_or((String::new(), true), |table| (table.id, table.ordered));
         let feed = Feed::new(ordered, rolling.progress(&id).await?);
         let now = Instant::now();
         let mut reign = Reign {
-            hot: HotMinutes::new(metrics.whole.clone()),
+            hot: HotMinutes::new(roller.metrics.whole.clone()),
             rolling,
-            metrics,
-            owner,
+            metrics: roller.metrics.clone(),
+            owner: roller.owner,
             epoch,
             sequence: 0,
             renewed: now,
+            renew_every: if roller.alone { RENEW_ALONE } else { RENEW_EVERY },
+            interest: Arc::clone(&roller.interest),
             table: id,
             feed,
             dirty: BTreeMap::new(),
@@ -316,7 +369,7 @@ impl Reign {
     // One look and as much rolling as fits; whether there is more to do at once.
     async fn round(&mut self) -> Result<bool, End> {
         let began = Instant::now();
-        if self.renewed.elapsed() >= RENEW_EVERY {
+        if self.renewed.elapsed() >= self.renew_every {
             self.renew().await?;
             self.suspect(0).await?;
             self.follow_table().await?;
@@ -501,7 +554,10 @@ impl Reign {
         let all: u64 = rolled.iter().map(|rolled| rolled.spans).sum();
         for rolled in &rolled {
             let share = began.elapsed().as_secs_f64() * rolled.spans as f64 / all.max(1) as f64;
-            let rest = rest(Duration::from_secs_f64(share));
+            let mut rest = rest(Duration::from_secs_f64(share));
+            if is_now(rolled.minute) && !self.interest.lasts() {
+                rest = rest.max(REST_IDLE);
+            }
             self.resting.insert((rolled.minute, tenant.to_owned()), Instant::now() + rest);
         }
         self.metrics.spans.inc_by(all);
@@ -517,13 +573,11 @@ impl Reign {
         dirt: &Dirt,
         before: Option<&MinuteState>,
     ) -> Result<Option<Rolled>, LookupError> {
-        let now_ns = clock::now_ns();
-        let is_now = (now_ns / MINUTE_NS - NOW_MINUTES..=now_ns / MINUTE_NS).contains(&minute);
-        let may = self.hot.has(minute, tenant) || (is_now && self.hot.has_room());
+        let may = self.hot.has(minute, tenant) || (is_now(minute) && self.hot.has_room());
         if !may {
             return Ok(None);
         }
-        self.hot.roll(&self.rolling, tenant, minute, &dirt.relook, before, now_ns).await
+        self.hot.roll(&self.rolling, tenant, minute, &dirt.relook, before, clock::now_ns()).await
     }
 
     async fn write(&mut self, rolled: &mut [Rolled]) -> Result<(), End> {
@@ -533,7 +587,7 @@ impl Reign {
             let generation = (self.epoch << 32) + self.sequence;
             rows.push(store::rollup::MinuteRow { generation, writer: self.owner, rolled_ns: clock::now_ns(), ..row });
         }
-        if self.renewed.elapsed() >= RENEW_EVERY {
+        if self.renewed.elapsed() >= self.renew_every {
             self.renew().await?;
         }
         journal::crash::crash_point("before-roll");
@@ -618,6 +672,12 @@ impl Reign {
     }
 }
 
+// Whether the minute may be filling.
+fn is_now(minute: i64) -> bool {
+    let now = clock::now_ns() / MINUTE_NS;
+    (now - NOW_MINUTES..=now).contains(&minute)
+}
+
 // How long a minute is left alone that took so long to roll.
 fn rest(took: Duration) -> Duration {
     let [usual, dear] = REST_TIMES.map(|times| took * times);
@@ -655,6 +715,18 @@ mod tests {
     fn rests_follow_cost() {
         let rested = |took_ms| rest(Duration::from_millis(took_ms)).as_millis();
         assert_eq!([0, 100, 200, 290, 1_000, 60_000].map(rested), [500, 2_000, 3_500, 3_500, 12_000, 60_000]);
+    }
+
+    // Scenario: with an engine of our own, and with one that others ask too; nobody has asked, somebody does, twice.
+    // Guarantee: only who asks first waits, and only where nobody else could have asked.
+    #[test]
+    fn interest_is_noticed() {
+        let interest = |known| Interest { known, asked: watch::Sender::new(None) };
+        let (ours, shared) = (interest(true), interest(false));
+        assert!(shared.lasts() && !shared.is_new());
+        assert!(!ours.lasts() && ours.is_new() && ours.lasts() && !ours.is_new());
+        ours.asked.send_replace(Instant::now().checked_sub(ASKED));
+        assert!(!ours.lasts() && ours.is_new());
     }
 
     // Scenario: minutes with gaps and of several sizes.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use access::{Budget, Code, Error};
 use journal::Journal;
-use serve::{Collected, Flushing, Readiness, Status};
+use serve::{Collected, Flushing, Freshening, Readiness, Status};
 use store::Store;
 use tokio::sync::watch;
 use view::ingest::{Counts, Guarantee, IngestAnswer, JournalState, StoreHealth};
@@ -146,6 +146,10 @@ impl Status for Health {
             }
             StoreState::Refusing(reason) => Readiness::Degraded(refusing(reason)),
         }
+    }
+
+    fn freshen(&self) -> Freshening<'_> {
+        Box::pin(self.catch_up.freshen())
     }
 
     fn flush(&self, timeout: Duration) -> Flushing<'_> {

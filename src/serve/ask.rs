@@ -11,6 +11,7 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use view::edge::Edge;
+use view::feedback::{Feedback, FeedbackAnswer, FeedbackQuestion};
 use view::graph::{GraphAnswer, GraphQuestion, NodeGraphAnswer};
 use view::ledger::{LedgerAnswer, LedgerQuestion};
 use view::logs::{HistogramAnswer, LogsAnswer, LogsQuestion};
@@ -298,6 +299,7 @@ pub(crate) async fn graph(State(app): State<Arc<App>>, Extension(caller): Extens
         return Err(Error::invalid("`hops` counts from a `service`").into());
     }
     let question = GraphQuestion { range: params.range()?, service, hops };
+    app.status.freshen().await;
     let answer = app.view.graph(&caller.tenant, question, app.status.now_ns()).await?;
     json_aside(if is_panel { OneGraph::NodeGraph(answer.node_graph()) } else { OneGraph::Graph(answer) }).await
 }
@@ -362,8 +364,7 @@ pub(crate) async fn suspects(
     body: Bytes,
 ) -> Answer {
     Params::read(&uri, &[], &[])?;
-    let asked: SuspectsBody =
-        serde_json::from_slice(&body).map_err(|error| Error::invalid(format!("the body cannot be read: {error}")))?;
+    let asked: SuspectsBody = read(&body)?;
     let question = SuspectsQuestion {
         fault: asked.fault.range()?,
         baseline: asked.baseline.as_ref().map(WindowBody::range).transpose()?,
@@ -371,6 +372,58 @@ pub(crate) async fn suspects(
         limit: asked.limit,
     };
     json_aside(app.view.suspects(&caller.tenant, question, app.status.now_ns()).await?).await
+}
+
+/// What is said of a suspect.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedbackBody {
+    /// The fault window of the report.
+    fault: WindowBody,
+    /// The suspect.
+    service: String,
+    /// Whether it was the cause.
+    right: bool,
+    /// What was the cause, when it was not.
+    actual: Option<String>,
+    /// Anything else.
+    comment: Option<String>,
+}
+
+/// Keeps whether a suspect was right. Who says something of the same window and suspect again replaces it.
+#[utoipa::path(post, path = "/api/v1/feedback", tag = "faults", request_body = FeedbackBody,
+    responses((status = 200, description = "What is kept", body = Feedback),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
+pub(crate) async fn tell_feedback(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    body: Bytes,
+) -> Answer {
+    Params::read(&uri, &[], &[])?;
+    let said: FeedbackBody = read(&body)?;
+    let some = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let question = FeedbackQuestion {
+        fault: said.fault.range()?,
+        service: said.service,
+        right: said.right,
+        actual: some(said.actual),
+        comment: some(said.comment),
+    };
+    Ok(json(&app.view.tell_feedback(&caller.tenant, question, app.status.now_ns()).await?))
+}
+
+/// What was said of suspects, newest first.
+#[utoipa::path(get, path = "/api/v1/feedback", tag = "faults", params(
+    ("from" = Option<String>, Query, description = "Said since; inclusive"),
+    ("to" = Option<String>, Query, description = "Said before; exclusive"),
+    ("limit" = Option<u32>, Query, description = "At most so many; 100 when absent")),
+    responses((status = 200, description = "What was said", body = FeedbackAnswer),
+        (status = "default", description = "What went wrong", body = ErrorAnswer)))]
+pub(crate) async fn feedback(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>, uri: Uri) -> Answer {
+    let params = Params::read(&uri, &["from", "to", "limit"], &[])?;
+    let (range, limit) = (params.range()?, params.count("limit")?);
+    Ok(json(&app.view.feedback(&caller.tenant, range, limit, app.status.now_ns()).await?))
 }
 
 /// The loss ledger: what was refused, cut, repeated or set aside, newest first.
@@ -393,6 +446,10 @@ pub(crate) async fn ledger(State(app): State<Arc<App>>, Extension(caller): Exten
         cursor: params.owned("cursor"),
     };
     Ok(json(&app.view.ledger(&caller.tenant, question, app.status.now_ns()).await?))
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| Error::invalid(format!("the body cannot be read: {error}")).into())
 }
 
 fn attribute(text: &str) -> Result<(String, String), Failure> {

@@ -29,7 +29,7 @@ use prometheus_client::registry::Registry;
 use view::View;
 
 pub use openapi::document;
-pub use status::{Collected, Flushing, Readiness, Status};
+pub use status::{Collected, Flushing, Freshening, Readiness, Status};
 pub use zipkin::ZipkinConfig;
 
 /// How the doors out behave.

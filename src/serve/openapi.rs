@@ -25,6 +25,8 @@ use crate::{answer, ask, process};
         ask::patterns,
         ask::graph,
         ask::suspects,
+        ask::tell_feedback,
+        ask::feedback,
         ask::ledger,
         process::ingest,
         process::flush,

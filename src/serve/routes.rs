@@ -56,6 +56,7 @@ routes! {
         get "/api/v1/patterns" => ask::patterns;
         get "/api/v1/graph" => ask::graph;
         post "/api/v1/suspects" => ask::suspects;
+        get "/api/v1/feedback" => ask::feedback;
         get "/api/v1/ledger" => ask::ledger;
     }
     readers(guard::reader) {
@@ -64,6 +65,7 @@ routes! {
         get "/metrics" => process::metrics;
     }
     changes(guard::change) {
+        post "/api/v1/feedback" => ask::tell_feedback;
         post "/api/v1/flush" => process::flush;
     }
     anybody(nothing) {

@@ -22,6 +22,11 @@ pub trait Status: Send + Sync + 'static {
     /// graph needs longer. `deadline_exceeded` when it was not stored within `timeout`, `unavailable` when it cannot be.
     fn flush(&self, timeout: Duration) -> Flushing<'_>;
 
+    /// Says that the service graph is asked for; ends when the answer will be fresh, within two seconds at most.
+    fn freshen(&self) -> Freshening<'_> {
+        Box::pin(async {})
+    }
+
     /// What came in on the Zipkin port, over HTTP and over gRPC.
     fn zipkin_collected(&self) -> [Collected; 2] {
         Default::default()
@@ -30,6 +35,9 @@ pub trait Status: Send + Sync + 'static {
 
 /// A flush under way.
 pub type Flushing<'a> = Pin<Box<dyn Future<Output = Result<bool, access::Error>> + Send + 'a>>;
+
+/// What [`Status::freshen`] waits for.
+pub type Freshening<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Whether new data is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod lane;
 mod metrics;
 mod pack;
 pub mod questions;
+pub mod records;
 #[cfg(test)]
 mod reference;
 pub mod rollup;

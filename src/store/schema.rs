@@ -30,8 +30,8 @@ const STATEMENTS: &[(Option<Table>, &str)] = &[
     (Some(Table::Ledger), include_str!("../../schemas/0001/30_loss_ledger.sql")),
     (Some(Table::DeadLetters), include_str!("../../schemas/0001/31_dead_letters.sql")),
 ];
-/// What is derived from the tables above, each with its name, in order. Their columns are described by
-/// `rollup`, which alone reads and writes them.
+/// What is derived from the tables above, and what is said of it, each with its name, in order. Their columns are
+/// described by `rollup` and `records`, which alone write them.
 const DERIVED: &[(&str, &str)] = &[
     ("graph_minutes", include_str!("../../schemas/0001/40_graph_minutes.sql")),
     ("graph_edges", include_str!("../../schemas/0001/41_graph_edges.sql")),
@@ -41,6 +41,7 @@ const DERIVED: &[(&str, &str)] = &[
     ("evidence_minutes", include_str!("../../schemas/0001/50_evidence_minutes.sql")),
     ("log_patterns", include_str!("../../schemas/0001/60_log_patterns.sql")),
     ("log_pattern_ids", include_str!("../../schemas/0001/61_log_pattern_ids.sql")),
+    ("records", include_str!("../../schemas/0001/70_records.sql")),
 ];
 /// What is known of a pattern is kept so much longer than its logs: it is noted again that there are any
 /// only once a day ([`crate::rollup::RENEW_NS`]).

@@ -1,7 +1,7 @@
 //! Why there is no answer, in the user's words.
 
-use store::Unavailable;
 use store::questions::AskError;
+use store::{LookupError, Unavailable};
 
 use crate::cursor::CursorError;
 use crate::query::QueryError;
@@ -59,6 +59,12 @@ impl From<AskError> for ViewError {
 
 impl From<Unavailable> for ViewError {
     fn from(error: Unavailable) -> ViewError {
+        ViewError::Unavailable(error.to_string())
+    }
+}
+
+impl From<LookupError> for ViewError {
+    fn from(error: LookupError) -> ViewError {
         ViewError::Unavailable(error.to_string())
     }
 }

@@ -2,12 +2,14 @@
 //! drawing. It is read from whole minutes, so the range is rounded outward, and the answer says to what.
 //!
 //! Hours are merged by the store, and kept as long as their minutes stay what they are: the key holds their
-//! generations. So a week is dear for its first reader only; after that, what has changed is read.
+//! generations. So a week is dear for its first reader only; after that, what has changed is read. At the ends
+//! of a window, slots of ten minutes are kept with their minutes, so that a window that moves reads nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use correlate::graph::{ConnectionType, NodeKey, NodeKind, Reason, Sketch};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use model::time::SECOND_NS;
 use moka::future::Cache;
 use serde::{Serialize, Serializer};
@@ -26,6 +28,8 @@ const ANSWERS_MAX: u64 = 128;
 const PARTS_BYTES_MAX: u64 = 64 << 20;
 /// Parts asked for together.
 const PARTS_AT_ONCE: usize = 24;
+/// Questions for parts at the same time.
+const READS_AT_ONCE: usize = 3;
 /// Hops around a service when none are asked for.
 const HOPS_DEFAULT: usize = 1;
 /// A partner may still be on its way for so long after a minute's end.
@@ -36,6 +40,8 @@ const MINUTE_S: i64 = 60;
 const HOUR_S: i64 = 3_600;
 /// Seconds of a slot, for what is not a whole hour.
 const SLOT_S: i64 = 600;
+/// Above this many edges in its minutes, a slot is merged as far as it lies in the window.
+const SLOT_EDGES_MAX: u64 = 5_000;
 /// Last second of ClickHouse's DateTime.
 const LATEST_S: i64 = u32::MAX as i64;
 
@@ -218,11 +224,13 @@ struct PartKey {
     part: Part,
 }
 
-/// A part of a window: a slot of `width_s` seconds, as far as it lies in the window.
+/// A part of a window: a slot of `width_s` seconds, as rows of `row_s` seconds each. Where a row is no more than a
+/// minute, all of the slot, else as far as it lies in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Part {
     slot: i64,
     width_s: i64,
+    row_s: i64,
     // Of the minutes of it that are meant, and their generations.
     digest: u64,
 }
@@ -240,6 +248,8 @@ struct AnswerKey {
 /// The nodes and edges of a part.
 #[derive(Debug, Default)]
 struct Sums {
+    // Seconds of a row.
+    row_s: i64,
     nodes: Vec<graph::NodeRow>,
     edges: Vec<graph::EdgeRow>,
 }
@@ -300,7 +310,7 @@ impl View {
             let young = if young.from_s < young.to_s { graph::reasons(&ask, young).await? } else { Vec::new() };
             let rolled_ns = slots.iter().map(|slot| slot.rolled_ns).max();
             let make = move || {
-                let whole = merge(&sums, &young);
+                let whole = merge(&sums, minutes, &young);
                 let whole = match &key.service {
                     Some(service) => around(&whole, service, key.hops),
                     None => whole,
@@ -336,21 +346,14 @@ impl View {
                 None => absent.push(part),
             }
         }
-        let follows = |a: &Part, b: &Part| a.width_s == b.width_s && a.slot + 1 == b.slot;
-        for some in absent.chunk_by(follows).flat_map(|run| run.chunks(PARTS_AT_ONCE)) {
-            let (Some(first), Some(last)) = (some.first(), some.last()) else { continue };
-            let width_s = first.width_s;
-            let read = Minutes {
-                from_s: (first.slot * width_s).max(minutes.from_s),
-                to_s: ((last.slot + 1) * width_s).min(minutes.to_s),
-            };
-            let (nodes, edges) = tokio::try_join!(graph::nodes(ask, read, width_s), graph::edges(ask, read, width_s))?;
-            let mut by_slot: HashMap<i64, Sums> = HashMap::new();
-            nodes.into_iter().for_each(|row| by_slot.entry(row.slot).or_default().nodes.push(row));
-            edges.into_iter().for_each(|row| by_slot.entry(row.slot).or_default().edges.push(row));
-            for part in some {
-                let made = Arc::new(by_slot.remove(&part.slot).unwrap_or_default());
-                self.graphs.parts.insert(key(part), Arc::clone(&made)).await;
+        let follows = |a: &Part, b: &Part| (a.width_s, a.row_s, a.slot + 1) == (b.width_s, b.row_s, b.slot);
+        let runs = absent.chunk_by(follows).flat_map(|run| run.chunks(PARTS_AT_ONCE));
+        let reads: Vec<_> = runs.map(|run| read_parts(ask, minutes, run)).collect();
+        let mut read = stream::iter(reads).buffered(READS_AT_ONCE);
+        while let Some(run) = read.try_next().await? {
+            for (part, made) in run {
+                let made = Arc::new(made);
+                self.graphs.parts.insert(key(&part), Arc::clone(&made)).await;
                 sums.push(made);
             }
         }
@@ -358,8 +361,25 @@ impl View {
     }
 }
 
-// Hours that lie wholly in the window as one part each, what is left in slots: a window that moves by a
-// minute changes two slots, not two hours.
+// Parts of one kind that follow each other.
+async fn read_parts(ask: &Ask<'_>, minutes: Minutes, run: &[Part]) -> Result<Vec<(Part, Sums)>, ViewError> {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(Vec::new()) };
+    let Part { width_s, row_s, .. } = *first;
+    let all = Minutes { from_s: first.slot * width_s, to_s: (last.slot + 1) * width_s };
+    let read = match row_s <= MINUTE_S {
+        true => all,
+        false => Minutes { from_s: all.from_s.max(minutes.from_s), to_s: all.to_s.min(minutes.to_s) },
+    };
+    let (nodes, edges) = tokio::try_join!(graph::nodes(ask, read, row_s), graph::edges(ask, read, row_s))?;
+    let mut by_slot: HashMap<i64, Sums> = HashMap::new();
+    let slot = |row: i64| (row * row_s).div_euclid(width_s);
+    nodes.into_iter().for_each(|row| by_slot.entry(slot(row.slot)).or_default().nodes.push(row));
+    edges.into_iter().for_each(|row| by_slot.entry(slot(row.slot)).or_default().edges.push(row));
+    let made = |part: &Part| (*part, Sums { row_s, ..by_slot.remove(&part.slot).unwrap_or_default() });
+    Ok(run.iter().map(made).collect())
+}
+
+// Hours that lie wholly in the window as one part each, what is left in slots.
 fn parts(slots: &[graph::Slot], minutes: Minutes) -> Vec<Part> {
     let hour_of = |slot: &graph::Slot| (slot.slot * SLOT_S).div_euclid(HOUR_S);
     let mut parts = Vec::new();
@@ -367,9 +387,13 @@ fn parts(slots: &[graph::Slot], minutes: Minutes) -> Vec<Part> {
         let hour = hour_of(&some[0]);
         if minutes.from_s <= hour * HOUR_S && (hour + 1) * HOUR_S <= minutes.to_s {
             let digest = some.iter().fold(0, |sum: u64, slot| sum.wrapping_add(slot.digest));
-            parts.push(Part { slot: hour, width_s: HOUR_S, digest });
+            parts.push(Part { slot: hour, width_s: HOUR_S, row_s: HOUR_S, digest });
         } else {
-            parts.extend(some.iter().map(|slot| Part { slot: slot.slot, width_s: SLOT_S, digest: slot.digest }));
+            let part = |slot: &graph::Slot| match slot.edges <= SLOT_EDGES_MAX {
+                true => Part { slot: slot.slot, width_s: SLOT_S, row_s: MINUTE_S, digest: slot.around },
+                false => Part { slot: slot.slot, width_s: SLOT_S, row_s: SLOT_S, digest: slot.digest },
+            };
+            parts.extend(some.iter().map(part));
         }
     }
     parts
@@ -457,11 +481,13 @@ impl<'a> Sum<'a> {
     }
 }
 
-fn merge(parts: &[Arc<Sums>], young: &[graph::ReasonsRow]) -> Whole {
+// What the window has of its parts.
+fn merge(parts: &[Arc<Sums>], minutes: Minutes, young: &[graph::ReasonsRow]) -> Whole {
     let mut nodes: BTreeMap<(&str, &str), Sum<'_>> = BTreeMap::new();
     let mut edges: BTreeMap<[&str; 5], Sum<'_>> = BTreeMap::new();
     for part in parts {
-        for row in &part.nodes {
+        let is_within = |row: i64| row * part.row_s < minutes.to_s && (row + 1) * part.row_s > minutes.from_s;
+        for row in part.nodes.iter().filter(|row| is_within(row.slot)) {
             let sum = nodes.entry((&row.kind, &row.name)).or_default();
             sum.add(row.requests, row.errors, &row.latency);
             for (code, count) in row.unpaired.0.iter().zip(&row.unpaired.1) {
@@ -469,7 +495,7 @@ fn merge(parts: &[Arc<Sums>], young: &[graph::ReasonsRow]) -> Whole {
                 reason.into_iter().for_each(|reason| *sum.unpaired.entry(reason.code()).or_insert(0) += count);
             }
         }
-        for row in &part.edges {
+        for row in part.edges.iter().filter(|row| is_within(row.slot)) {
             let key = [&row.source_kind, &row.source, &row.target_kind, &row.target, &row.connection_type];
             edges.entry(key.map(String::as_str)).or_default().add(row.requests, row.errors, &row.latency);
         }
@@ -636,11 +662,14 @@ mod tests {
         assert_eq!(names("x", 5), " 0");
     }
 
-    // Scenario: slots of three hours in a window that cuts the first and the last; the same an hour's quarter later.
-    // Guarantee: the whole hour is one part, the others are slots, and only what is cut differently has another key.
+    // Scenario: slots of three hours in a window that cuts the first and the last; a quarter later; one slot with very many edges.
+    // Guarantee: the whole hour is one part, the others are slots whose key does not depend on where they are cut, but for the large one.
     #[test]
     fn windows_are_made_of_parts() {
-        let slot = |slot, digest| graph::Slot { slot, minutes: 1, digest, first_s: 0, last_s: 0, rolled_ns: 0 };
+        let slot = |slot, digest| {
+            let edges = if slot == 13 { SLOT_EDGES_MAX + 1 } else { 9 };
+            graph::Slot { slot, edges, digest, around: digest * 3, first_s: 0, last_s: 0, rolled_ns: 0 }
+        };
         let slots = [slot(5, 1), slot(6, 2), slot(11, 4), slot(12, 8), slot(13, 16)];
         let drawn = |from_s, to_s| {
             let parts = parts(&slots, Minutes { from_s, to_s });
@@ -648,17 +677,18 @@ mod tests {
                 parts.iter().map(|part| format!("{}x{}={}", part.slot, part.width_s, part.digest)).collect();
             drawn.join(" ")
         };
-        assert_eq!(drawn(3_000, 8_400), "5x600=1 1x3600=6 12x600=8 13x600=16");
-        assert_eq!(drawn(3_660, 8_400), "5x600=1 6x600=2 11x600=4 12x600=8 13x600=16");
+        assert_eq!(drawn(3_000, 8_400), "5x600=3 1x3600=6 12x600=24 13x600=16");
+        assert_eq!(drawn(3_660, 8_400), "5x600=3 6x600=6 11x600=12 12x600=24 13x600=16");
         assert_eq!(drawn(0, 10_800), "0x3600=1 1x3600=6 2x3600=24");
     }
 
-    // Scenario: two hours with the same node and edge, reasons of which some stand in young minutes.
-    // Guarantee: counts and histograms add up; what may be late is told as late; nothing is lost.
+    // Scenario: two hours and two minutes, of which one is outside, with the same node and edge; reasons of which some
+    // stand in young minutes.
+    // Guarantee: counts and histograms of the window add up; what may be late is told as late; nothing is lost.
     #[test]
     fn hours_add_up() {
         let latency = |index: i16| (vec![3, index], vec![1.0, 1.0]);
-        let sums = |slot, index| {
+        let sums = |row_s, slot, index| {
             let node = graph::NodeRow {
                 slot,
                 kind: "service".into(),
@@ -680,11 +710,12 @@ mod tests {
                 spans: 2,
                 latency: latency(index),
             };
-            Arc::new(Sums { nodes: vec![node], edges: vec![edge] })
+            Arc::new(Sums { row_s, nodes: vec![node], edges: vec![edge] })
         };
         let reasons = (vec!["clock_skew".into(), "peer_unknown".into()], vec![1, 3]);
         let young = graph::ReasonsRow { kind: "service".into(), name: "pay".into(), unpaired: reasons };
-        let whole = merge(&[sums(1, 9), sums(2, 400)], &[young]);
+        let parts = [sums(3_600, 1, 9), sums(60, 120, 400), sums(60, 121, 900)];
+        let whole = merge(&parts, Minutes { from_s: 3_600, to_s: 7_260 }, &[young]);
         let (node, edge) = (&whole.nodes[0], &whole.edges[0]);
         assert_eq!(
             (node.requests, node.errors, edge.requests, edge.errors),

@@ -11,6 +11,7 @@ mod critical;
 mod cursor;
 pub mod edge;
 mod error;
+pub mod feedback;
 pub mod graph;
 pub mod ingest;
 pub mod layout;

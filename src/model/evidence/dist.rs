@@ -34,6 +34,19 @@ impl Dist {
         }
     }
 
+    /// What is left without a part of it.
+    #[must_use]
+    pub fn without(&self, part: &Dist) -> Dist {
+        let mut rest = self.clone();
+        for (index, count) in &part.buckets {
+            if let Ok(place) = rest.buckets.binary_search_by_key(index, |(index, _)| *index) {
+                rest.buckets[place].1 = rest.buckets[place].1.minus(*count);
+            }
+        }
+        rest.buckets.retain(|(_, count)| !count.is_empty());
+        rest
+    }
+
     /// How many durations there are.
     pub fn count(&self) -> Count {
         self.buckets.iter().fold(Count::default(), |sum, (_, count)| sum.plus(*count))
@@ -142,6 +155,7 @@ mod tests {
         one.merge(&high);
         other.merge(&low);
         assert_eq!(one, other);
+        assert_eq!((one.without(&high), low.without(&low)), (low.clone(), Dist::default()));
         assert_eq!(one.count().weight(), 150.0);
         assert_eq!(one.count().spans(), 100);
         assert!((one.quantile(0.5).unwrap() / 63e6 - 1.0).abs() < 0.04);

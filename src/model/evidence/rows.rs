@@ -218,17 +218,32 @@ pub struct Cut {
 impl Evidence {
     /// Adds all of another. The result does not depend on the order in which rows are added.
     pub fn merge(&mut self, other: Evidence) {
-        fold(&mut self.requests, other.requests);
-        fold(&mut self.operations, other.operations);
-        fold(&mut self.edges, other.edges);
-        fold(&mut self.origins, other.origins);
-        fold(&mut self.transitions, other.transitions);
-        fold(&mut self.events, other.events);
-        fold(&mut self.patterns, other.patterns);
-        fold(&mut self.attributes, other.attributes);
-        self.cut.rows = self.cut.rows.saturating_add(other.cut.rows);
-        self.cut.spans = self.cut.spans.saturating_add(other.cut.spans);
-        self.cut.events = self.cut.events.saturating_add(other.cut.events);
+        self.merge_all([other]);
+    }
+
+    /// Adds all of several: the same, with each list put in order once.
+    pub fn merge_all(&mut self, others: impl IntoIterator<Item = Evidence>) {
+        for other in others {
+            self.requests.extend(other.requests);
+            self.operations.extend(other.operations);
+            self.edges.extend(other.edges);
+            self.origins.extend(other.origins);
+            self.transitions.extend(other.transitions);
+            self.events.extend(other.events);
+            self.patterns.extend(other.patterns);
+            self.attributes.extend(other.attributes);
+            self.cut.rows = self.cut.rows.saturating_add(other.cut.rows);
+            self.cut.spans = self.cut.spans.saturating_add(other.cut.spans);
+            self.cut.events = self.cut.events.saturating_add(other.cut.events);
+        }
+        fold(&mut self.requests);
+        fold(&mut self.operations);
+        fold(&mut self.edges);
+        fold(&mut self.origins);
+        fold(&mut self.transitions);
+        fold(&mut self.events);
+        fold(&mut self.patterns);
+        fold(&mut self.attributes);
     }
 
     /// The event of a number.
@@ -333,12 +348,7 @@ impl Row for EventRow {
     }
 }
 
-fn fold<R: Row>(rows: &mut Vec<R>, other: Vec<R>) {
-    if rows.is_empty() {
-        *rows = other;
-    } else {
-        rows.extend(other);
-    }
+fn fold<R: Row>(rows: &mut Vec<R>) {
     rows.sort_by(R::order); // stable: it merges what is in order already
     rows.dedup_by(|next, kept| {
         let same = next.order(kept).is_eq();

@@ -76,11 +76,13 @@ pub struct ReasonsRow {
 pub struct Slot {
     /// Start in widths since the epoch.
     pub slot: i64,
-    /// Minutes, replaced generations included.
-    pub minutes: u64,
-    /// Of them and their generations: a sum, so that slots add up.
+    /// Of its minutes in the window and their generations: a sum, so that slots add up.
     pub digest: u64,
-    /// First minute that has one, seconds since the epoch.
+    /// The same of all of its minutes, also outside of the window.
+    pub around: u64,
+    /// Edges of all of its minutes.
+    pub edges: u64,
+    /// First minute of the window that has one, seconds since the epoch.
     pub first_s: i64,
     /// Last minute that has one.
     pub last_s: i64,

@@ -16,6 +16,7 @@ pub mod logs;
 pub mod match_log;
 pub mod match_span;
 pub mod patterns;
+pub mod records;
 pub mod services;
 pub mod sql;
 pub mod trace;

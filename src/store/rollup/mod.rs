@@ -277,7 +277,7 @@ impl Rolling {
         bounded(query.fetch_all()).await
     }
 
-    async fn insert<T>(&self, table: &str, rows: &[T]) -> Result<(), LookupError>
+    pub(crate) async fn insert<T>(&self, table: &str, rows: &[T]) -> Result<(), LookupError>
     where
         T: RowOwned + clickhouse::RowWrite,
     {

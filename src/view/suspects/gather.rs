@@ -15,6 +15,8 @@ use super::read::Traces;
 const ENDS_MAX: u64 = 60_000;
 /// Traces of a sample.
 const SAMPLE_TRACES: u64 = 2_000;
+/// Spans of a trace, about.
+const TRACE_SPANS: u64 = 10;
 
 /// What is known of minutes: how they were, and their stored evidence.
 #[derive(Debug, Default)]
@@ -118,7 +120,13 @@ impl Known {
                     part.stored.extend(self.stored.get(&minute).cloned());
                 }
                 // Also where nothing is known of its minutes: they may not be rolled up yet.
-                None => part.traces.extend(Traces::read(ask, piece.window, of, names).await?),
+                None if of <= 1 => part.traces.extend(Traces::read(ask, piece.window, names).await?),
+                None => {
+                    let spans = self.spans(piece.window);
+                    let traces = spans / of / TRACE_SPANS;
+                    let some = Traces::standing_for(ask, piece.window, spans, traces.max(1), names).await?;
+                    part.traces.extend(some);
+                }
             }
         }
         Ok(part)
@@ -137,7 +145,7 @@ impl Known {
         let mut traces = Traces::default();
         for window in windows {
             traces.extend(match are_few {
-                true => Traces::read(ask, *window, 1, names).await?,
+                true => Traces::read(ask, *window, names).await?,
                 false => Traces::some(ask, *window, share, names).await?,
             });
         }
@@ -168,7 +176,7 @@ impl Stretch {
     /// What it tells, added up.
     pub(super) fn evidence(&self, names: &Names) -> Evidence {
         let mut sum = self.traces.evidence(names);
-        self.stored.iter().for_each(|evidence| sum.merge(Evidence::clone(evidence)));
+        sum.merge_all(self.stored.iter().map(|evidence| Evidence::clone(evidence)));
         sum
     }
 

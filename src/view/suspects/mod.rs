@@ -22,10 +22,11 @@ use baseline::{Chosen, REACH_NS, choose};
 use gather::{Known, Stretch};
 use read::Traces;
 
-/// Spans of a window that are looked at; of more, whole traces are left out evenly.
+/// Spans of a window that are looked at; of more, some traces stand for all.
 const SPANS_MAX: u64 = 400_000;
-/// The same of a minute whose evidence is kept.
-const MINUTE_SPANS_MAX: u64 = 150_000;
+/// The same of a minute whose evidence is kept, and how many traces then stand for it.
+const MINUTE_SPANS_MAX: u64 = 75_000;
+const MINUTE_TRACES: u64 = 6_000;
 /// Longest fault window and baseline.
 const WINDOW_MAX_NS: i64 = 86_400_000_000_000;
 /// Suspects when no limit is given.
@@ -295,8 +296,11 @@ impl View {
         let client = self.store.background_client()?;
         let window = Window { from_ns: minute * MINUTE_NS, to_ns: (minute + 1) * MINUTE_NS };
         let mut names = Names::default();
-        let of = spans.div_ceil(MINUTE_SPANS_MAX).max(1);
-        let traces = Traces::of_minute(&ask(&client, tenant), window, of, &mut names).await?;
+        let ask = ask(&client, tenant);
+        let traces = match spans > MINUTE_SPANS_MAX {
+            true => Traces::standing_for(&ask, window, spans, MINUTE_TRACES, &mut names).await?,
+            false => Traces::of_minute(&ask, window, &mut names).await?,
+        };
         let made = tokio::task::spawn_blocking(move || traces.evidence(&names)).await;
         made.map_err(|_| ViewError::Broken("making evidence broke off".into()))
     }

@@ -6,7 +6,7 @@ use correlate::evidence::{EvidenceLog, EvidenceSpan, Exception, Minute, PeerType
 use correlate::graph::{Kind, Name, Names, SpanRef};
 use model::evidence::{Evidence, Sample};
 use model::time::SECOND_NS;
-use store::questions::evidence::{LogRow, SpanRow, logs, some_traces, spans};
+use store::questions::evidence::{LogRow, SpanRow, Whose, logs, spans};
 use store::questions::{Ask, AskError, Window};
 
 use crate::edge::{number, trace_id};
@@ -14,12 +14,13 @@ use crate::edge::{number, trace_id};
 /// A trace may have begun so long before a window that its later spans lie in, and go on so long after it.
 const MARGIN_NS: i64 = 60 * SECOND_NS;
 /// The same of minutes whose evidence is kept: every minute is read with its margins.
-const MINUTE_MARGIN_NS: (i64, i64) = (20 * SECOND_NS, 40 * SECOND_NS);
+const MINUTE_MARGIN_NS: (i64, i64) = (10 * SECOND_NS, 20 * SECOND_NS);
 /// The same of slices, which are many.
-const SLICE_MARGIN_NS: (i64, i64) = (2 * SECOND_NS, 10 * SECOND_NS);
-/// Slices of a window, and how short they may be: with its margins each reads so much more.
-const SLICES_MAX: i64 = 6;
-const SLICE_MIN_NS: i64 = 10 * SECOND_NS;
+const SLICE_MARGIN_NS: (i64, i64) = (2 * SECOND_NS, 18 * SECOND_NS);
+/// Where some traces stand for a window: slices of it, at most, and the length of each. Spans lie by ten seconds
+/// and trace id.
+const SLICES_MAX: i64 = 4;
+const SLICE_NS: i64 = 10 * SECOND_NS;
 /// Characters of messages.
 const MESSAGE_CHARS_MAX: usize = 200;
 /// Attributes of these name spaces say what a call is, not to which group of requests it belongs.
@@ -58,50 +59,45 @@ pub(super) struct Traces {
 
 impl Traces {
     /// Reads the traces that begin in a minute, for evidence that is kept.
-    pub(super) async fn of_minute(
-        ask: &Ask<'_>,
-        minute: Window,
-        of: u64,
-        names: &mut Names,
-    ) -> Result<Traces, AskError> {
-        match of {
-            0 | 1 => Traces::read_slice(ask, minute, MINUTE_MARGIN_NS, 1, None, names).await,
-            of => Traces::read(ask, minute, of, names).await,
-        }
+    pub(super) async fn of_minute(ask: &Ask<'_>, minute: Window, names: &mut Names) -> Result<Traces, AskError> {
+        Traces::read_slice(ask, minute, MINUTE_MARGIN_NS, Whose::All, names).await
     }
 
-    /// Reads the traces that begin in a window; one of `of`, which then stands for all of them: those that begin
-    /// in slices of the window, evenly spread, because spans lie by time, and what lies between is not read.
-    pub(super) async fn read(ask: &Ask<'_>, window: Window, of: u64, names: &mut Names) -> Result<Traces, AskError> {
-        if of <= 1 {
-            return Traces::read_slice(ask, window, (MARGIN_NS, MARGIN_NS), 1, None, names).await;
-        }
-        let mut traces = Traces::default();
-        for slice in slices(window, of) {
-            traces.extend(Traces::read_slice(ask, slice, SLICE_MARGIN_NS, of, None, names).await?);
-        }
-        Ok(traces)
+    /// Reads the traces that begin in a window.
+    pub(super) async fn read(ask: &Ask<'_>, window: Window, names: &mut Names) -> Result<Traces, AskError> {
+        Traces::read_slice(ask, window, (MARGIN_NS, MARGIN_NS), Whose::All, names).await
     }
 
-    /// Some traces of a window, about `traces`, evenly spread: by their ids, so that little else is read.
+    /// Some traces of a window, about `traces`: of slices of it, evenly spread, and of neighbouring ids, so that
+    /// little else is read.
     pub(super) async fn some(
         ask: &Ask<'_>,
         window: Window,
         traces: u64,
         names: &mut Names,
     ) -> Result<Traces, AskError> {
-        let length_ns = (window.to_ns - window.from_ns).max(1);
-        let count = (length_ns / SLICE_MIN_NS).clamp(1, SLICES_MAX);
+        let slices = slices(window);
+        let traces = traces.div_ceil(slices.len() as u64);
         let mut all = Traces::default();
-        for number in 0..count {
-            let from_ns = window.from_ns + length_ns / count * number;
-            let slice = Window { from_ns, to_ns: (from_ns + SLICE_MIN_NS).min(window.to_ns) };
-            let ids = some_traces(ask, slice, traces.div_ceil(count as u64)).await?;
-            if !ids.is_empty() {
-                all.extend(Traces::read_slice(ask, slice, SLICE_MARGIN_NS, 1, Some(&ids), names).await?);
-            }
+        for within in slices {
+            let whose = Whose::Some { within, traces };
+            all.extend(Traces::read_slice(ask, within, SLICE_MARGIN_NS, whose, names).await?);
         }
         Ok(all)
+    }
+
+    /// The same, standing for the `spans` spans that the window has in all.
+    pub(super) async fn standing_for(
+        ask: &Ask<'_>,
+        window: Window,
+        spans: u64,
+        traces: u64,
+        names: &mut Names,
+    ) -> Result<Traces, AskError> {
+        let mut some = Traces::some(ask, window, traces, names).await?;
+        let times = (spans as f64 / some.spans.len().max(1) as f64).max(1.0);
+        some.spans.iter_mut().chain(&mut some.producers).for_each(|span| span.weight *= times);
+        Ok(some)
     }
 
     // A trace that goes on for longer than `after_ns` is cut, one that began longer than `before_ns` before the
@@ -110,16 +106,14 @@ impl Traces {
         ask: &Ask<'_>,
         window: Window,
         (before_ns, after_ns): (i64, i64),
-        of: u64,
-        some: Option<&[String]>,
+        whose: Whose,
         names: &mut Names,
     ) -> Result<Traces, AskError> {
         let wide =
             Window { from_ns: window.from_ns.saturating_sub(before_ns), to_ns: window.to_ns.saturating_add(after_ns) };
         let mut traces = Traces::default();
-        spans(ask, wide, some, |row| {
-            let Some(mut span) = span_of(names, row) else { return };
-            span.weight *= of as f64;
+        spans(ask, wide, whose, |row| {
+            let Some(span) = span_of(names, row) else { return };
             let began = traces.began.entry(span.at.trace_low).or_insert(span.start_ns);
             *began = span.start_ns.min(*began);
             if span.kind == Kind::Producer {
@@ -132,7 +126,7 @@ impl Traces {
         began.retain(|_, began| window.from_ns <= *began && *began < window.to_ns);
         spans.retain(|span| began.contains_key(&span.at.trace_low));
         let mut templates = HashMap::new();
-        logs(ask, wide, some, |row| {
+        logs(ask, wide, whose, |row| {
             traces
                 .logs
                 .extend(log_of(names, row, &mut templates).filter(|log| traces.began.contains_key(&log.at.trace_low)));
@@ -162,13 +156,14 @@ impl Traces {
     }
 }
 
-fn slices(window: Window, of: u64) -> Vec<Window> {
-    let of = i64::try_from(of).unwrap_or(i64::MAX).max(1);
+fn slices(window: Window) -> Vec<Window> {
     let length_ns = (window.to_ns - window.from_ns).max(1);
-    let count = (length_ns / of / SLICE_MIN_NS).clamp(1, SLICES_MAX);
-    let slice_ns = (length_ns / of / count).max(1);
-    let begin = |number: i64| window.from_ns + length_ns / count * number + (length_ns / count - slice_ns) / 2;
-    (0..count).map(|number| Window { from_ns: begin(number), to_ns: begin(number) + slice_ns }).collect()
+    let count = (length_ns / (2 * SLICE_NS)).clamp(1, SLICES_MAX);
+    let slice = |number: i64| {
+        let from_ns = window.from_ns + length_ns / count * number + (length_ns / count - SLICE_NS).max(0) / 2;
+        Window { from_ns, to_ns: (from_ns + SLICE_NS).min(window.to_ns) }
+    };
+    (0..count).map(slice).collect()
 }
 
 fn span_of(names: &mut Names, row: &SpanRow<'_>) -> Option<EvidenceSpan> {
@@ -282,18 +277,16 @@ fn beginning(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    // Scenario: windows of a minute and an hour, thinned a little and a lot.
-    // Guarantee: slices lie in the window, apart, as long together as asked for.
+    // Scenario: windows of a second, a minute and an hour.
+    // Guarantee: slices lie in the window, apart, and are as many as it has room for.
     #[test]
     fn slices_are_spread() {
-        for (length_s, of) in [(60, 2), (60, 25), (3_600, 100), (3_600, 1_000_000)] {
+        for (length_s, count) in [(1, 1), (15, 1), (60, 3), (3_600, 4)] {
             let window = Window { from_ns: 1_000, to_ns: 1_000 + length_s * SECOND_NS };
-            let slices = slices(window, of);
+            let slices = slices(window);
+            assert_eq!(slices.len(), count);
             assert!(slices.iter().all(|slice| window.from_ns <= slice.from_ns && slice.to_ns <= window.to_ns));
             assert!(slices.windows(2).all(|pair| pair[0].to_ns < pair[1].from_ns));
-            let all: i64 = slices.iter().map(|slice| slice.to_ns - slice.from_ns).sum();
-            let expected = length_s * SECOND_NS / of as i64;
-            assert!((all - expected).abs() <= expected / 100 + 12, "{all} of {expected}");
         }
     }
 

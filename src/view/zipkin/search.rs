@@ -4,13 +4,14 @@
 //! their spans that can match; a narrow read tells when they are, and those that can be in the list
 //! are read whole and judged here. A trace's own time is before its latest matching span, unless
 //! clocks disagree; where little is stored, the search goes on until not even then one could come.
+//! Spans that match after the window belong to a trace of it only if that began before its end.
 
 use std::collections::{HashMap, HashSet};
 
 use model::TraceId;
 use model::time::SECOND_NS;
 use store::questions::trace::TraceRange;
-use store::questions::zipkin::{self, Candidate, NEVER, Slice};
+use store::questions::zipkin::{self, Candidate, Density, NEVER, Slice};
 use store::questions::{Ask, Bounds, Slices, Window, trace};
 
 use super::{ALL_ROWS_MAX, Query, Span};
@@ -20,8 +21,13 @@ use crate::{Limits, View, ViewError, ask};
 const AROUND_NS: i64 = 3_600 * SECOND_NS;
 /// Width of the first slice when one condition decides, and when several do.
 const FIRST_SLICE_NS: [i64; 2] = [5 * SECOND_NS, 900 * SECOND_NS];
+/// Spans of a first slice that is wider, because there are so few.
+const FIRST_SLICE_SPANS: u64 = 50_000;
 /// How much wider each next slice is.
 const GROWTH: i64 = 5;
+/// With more rows stored than this, of traces that match after the window only those are looked at of which a batch
+/// reached over its end, or began so long before.
+const STRADDLING: (u64, i64) = (2_000_000, 60 * SECOND_NS);
 /// Rows stored up to which a search is exact about the order also where clocks disagree by an hour.
 const THOROUGH_ROWS: u64 = 50_000;
 /// With more, by how much they may, as long as so few traces had to be looked at.
@@ -49,12 +55,13 @@ impl View {
     pub async fn zipkin_traces(&self, tenant: &str, query: &Query, strict: bool) -> Result<Vec<Trace>, ViewError> {
         let client = self.store.client()?;
         let ask = ask(&client, tenant);
-        let Some((rows, held)) = Bounds::Spans.held(&ask).await? else { return Ok(Vec::new()) };
+        let (held, density) = tokio::join!(Bounds::Spans.held(&ask), zipkin::density(&ask, query.window()));
+        let Some((rows, held)) = held? else { return Ok(Vec::new()) };
         let limit = query.limit.min(self.limits.list_max);
         let reader = Reader { strict, limits: self.limits };
-        let (seen, waiting, found) = (HashSet::new(), Vec::new(), Vec::new());
-        let mut search = Search { ask, query, limit, reader, seen, waiting, found, rows };
-        search.run(held).await?;
+        let (seen, ranges, waiting, found) = (HashSet::new(), HashMap::new(), Vec::new(), Vec::new());
+        let mut search = Search { ask, query, limit, reader, seen, ranges, waiting, found, rows };
+        search.run(held, &density?).await?;
         Ok(search.found.into_iter().map(|found| found.spans).collect())
     }
 
@@ -71,7 +78,8 @@ impl View {
         let ids = ids.iter().map(TraceId::to_string).filter(|id| seen.insert(reader.key(id)));
         let mut traces = Vec::new();
         let ids = ids.collect();
-        reader.read(&ask(&client, tenant), ids, Window::ALL, |spans| traces.push(spans)).await?;
+        let ask = ask(&client, tenant);
+        reader.read(&ask, ids, &HashMap::new(), Window::ALL, |spans| traces.push(spans)).await?;
         Ok(traces)
     }
 }
@@ -83,6 +91,8 @@ struct Search<'a> {
     reader: Reader,
     /// Traces that have been looked at.
     seen: HashSet<String>,
+    /// Where they lie, by id.
+    ranges: Ranges,
     /// Those that may match and were not read yet, by time; the latest come last.
     waiting: Vec<(i64, String)>,
     /// Those that match, newest first.
@@ -97,41 +107,56 @@ struct Found {
 }
 
 impl Search<'_> {
-    async fn run(&mut self, held: Window) -> Result<(), ViewError> {
+    async fn run(&mut self, held: Window, density: &[Density]) -> Result<(), ViewError> {
         let asked = self.query.window();
         let wide =
             Window { from_ns: asked.from_ns.saturating_sub(AROUND_NS), to_ns: asked.to_ns.saturating_add(AROUND_NS) };
         let wide = wide.within(Window::ALL);
-        let matching = &self.query.matching;
-        let first_ns = FIRST_SLICE_NS[usize::from(matching.looks_around())];
-        let ask = self.ask.clone();
-        for window in Slices::new(wide.within(held), true, first_ns, GROWTH) {
-            let mut before = (i64::MAX, String::new());
-            for look in 0.. {
-                let wanted = self.limit.saturating_mul(CANDIDATES_PER_TRACE).clamp(CANDIDATES.0, CANDIDATES.1);
-                let limit = (wanted << look.min(4)).min(CANDIDATES.1);
-                let slice = Slice { window, around_ns: AROUND_NS, before: (before.0, &before.1), limit };
-                let candidates = zipkin::candidates(&ask, matching, slice).await?;
-                let exhausted = candidates.len() < limit;
-                if let Some(last) = candidates.last() {
-                    before = (last.last_ns, last.trace_id.clone());
-                }
-                self.judge(&candidates).await?;
-                if self.is_done(if exhausted { window.from_ns } else { before.0 }) {
+        let least_ns = FIRST_SLICE_NS[usize::from(self.query.matching.looks_around())];
+        let first_ns = first_width(density, asked.to_ns.min(held.to_ns), least_ns);
+        let (after, straddling) = match self.rows > STRADDLING.0 {
+            true => (Window { from_ns: asked.to_ns, ..wide }, Some((asked.to_ns, STRADDLING.1))),
+            false => (Window { from_ns: wide.to_ns, ..wide }, None),
+        };
+        let before = Window { to_ns: after.from_ns, ..wide };
+        for (part, first_ns, straddling) in [(after, i64::MAX, straddling), (before, first_ns, None)] {
+            for window in Slices::new(part.within(held), true, first_ns, GROWTH) {
+                if self.look(window, straddling).await? {
                     return Ok(());
-                }
-                if exhausted {
-                    break;
                 }
             }
         }
         // What stands inside was among the candidates.
         let is_inside = wide.from_ns <= held.from_ns && held.to_ns <= wide.to_ns;
         if !is_inside && self.found.len() < self.limit && self.rows <= ALL_ROWS_MAX {
-            let odd = zipkin::odd_candidates(&ask, matching, wide, CANDIDATES.1).await?;
+            let odd = zipkin::odd_candidates(&self.ask, &self.query.matching, wide, CANDIDATES.1).await?;
             self.judge(&odd).await?;
         }
         Ok(())
+    }
+
+    // Judges the candidates of a slice; true when the list is complete.
+    async fn look(&mut self, window: Window, straddling: Option<(i64, i64)>) -> Result<bool, ViewError> {
+        let ask = self.ask.clone();
+        let mut before = (i64::MAX, String::new());
+        for look in 0.. {
+            let wanted = self.limit.saturating_mul(CANDIDATES_PER_TRACE).clamp(CANDIDATES.0, CANDIDATES.1);
+            let limit = (wanted << look.min(4)).min(CANDIDATES.1);
+            let slice = Slice { window, around_ns: AROUND_NS, straddling, before: (before.0, &before.1), limit };
+            let candidates = zipkin::candidates(&ask, &self.query.matching, slice).await?;
+            let exhausted = candidates.len() < limit;
+            if let Some(last) = candidates.last() {
+                before = (last.last_ns, last.trace_id.clone());
+            }
+            self.judge(&candidates).await?;
+            if self.is_done(if exhausted { window.from_ns } else { before.0 }) {
+                return Ok(true);
+            }
+            if exhausted {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     // Learns when traces are that have not been looked at, and reads those that can be in the list.
@@ -147,7 +172,7 @@ impl Search<'_> {
             return Ok(());
         }
         let asked = self.query.window();
-        for (id, time) in self.reader.times(&self.ask, fresh, near).await? {
+        for (id, time) in self.reader.times(&self.ask, fresh, near, &mut self.ranges).await? {
             match time {
                 Some(at_ns) if (asked.from_ns..asked.to_ns).contains(&at_ns) => self.waiting.push((at_ns, id)),
                 Some(_) => {}
@@ -169,7 +194,7 @@ impl Search<'_> {
     async fn read(&mut self, ids: Vec<String>, near: Window) -> Result<(), ViewError> {
         let (query, found) = (self.query, &mut self.found);
         self.reader
-            .read(&self.ask, ids, near, |spans| {
+            .read(&self.ask, ids, &self.ranges, near, |spans| {
                 if let Some(time_us) = query.accepts(&spans) {
                     found.push(Found { time_us, spans });
                 }
@@ -209,6 +234,26 @@ impl Search<'_> {
     }
 }
 
+/// Where traces lie, by id.
+type Ranges = HashMap<String, TraceRange>;
+
+// Width of the first slice that ends at `to_ns`: it holds so many spans, as far as the rolled-up minutes tell.
+fn first_width(density: &[Density], to_ns: i64, least_ns: i64) -> i64 {
+    let mut from_ns = to_ns;
+    let mut rest = FIRST_SLICE_SPANS;
+    for minute in density {
+        let (start_ns, end_ns) = (minute.minute_s * SECOND_NS, (minute.minute_s + 60) * SECOND_NS);
+        if minute.spans > rest {
+            let share = rest as f64 / minute.spans as f64;
+            from_ns = from_ns.min(end_ns - (share * 60.0 * SECOND_NS as f64) as i64);
+            break;
+        }
+        from_ns = from_ns.min(start_ns);
+        rest -= minute.spans;
+    }
+    (to_ns - from_ns).max(least_ns)
+}
+
 /// Reads whole traces.
 struct Reader {
     strict: bool,
@@ -240,9 +285,11 @@ impl Reader {
         ask: &Ask<'_>,
         ids: Vec<String>,
         near: Window,
+        known: &mut Ranges,
     ) -> Result<Vec<(String, Option<i64>)>, ViewError> {
         let ids = self.stored(ask, ids).await?;
         let ranges = trace::ranges(ask, &ids).await?;
+        known.extend(ranges.iter().map(|range| (range.trace_id.clone(), range.clone())));
         let mut traces: HashMap<String, zipkin::Time> = HashMap::new();
         for time in zipkin::times(ask, &ids, &ranges, near).await? {
             let of_trace = traces.entry(self.key(&time.trace_id)).or_insert_with(|| time.clone());
@@ -260,12 +307,13 @@ impl Reader {
         Ok(told.collect())
     }
 
-    // Hands every trace with one of the ids to `each`, whole; `near` is where those are looked for that
-    // the index does not know.
+    // Hands every trace with one of the ids to `each`, whole. `known` says where some of them lie; `near` is where
+    // those are looked for that the index does not know.
     async fn read(
         &self,
         ask: &Ask<'_>,
         ids: Vec<String>,
+        known: &Ranges,
         near: Window,
         mut each: impl FnMut(Trace),
     ) -> Result<(), ViewError> {
@@ -273,7 +321,10 @@ impl Reader {
         if ids.is_empty() {
             return Ok(());
         }
-        let ranges = trace::ranges(ask, &ids).await?;
+        let ranges: Vec<TraceRange> = match ids.iter().map(|id| known.get(id).cloned()).collect() {
+            Some(ranges) => ranges,
+            None => trace::ranges(ask, &ids).await?,
+        };
         for few in self.shares(&ids, &ranges) {
             let ranges: Vec<TraceRange> =
                 ranges.iter().filter(|range| few.contains(&range.trace_id)).cloned().collect();
@@ -318,5 +369,26 @@ impl Reader {
             }
         }
         shares
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Scenario: no rolled-up minutes; sparse ones with gaps; a dense one at the end, and one before the end.
+    // Guarantee: the first slice holds about so many spans and is never narrower than asked for.
+    #[test]
+    fn first_slices_follow_density() {
+        let width = |minutes: &[(i64, u64)], to_s: i64| {
+            let density: Vec<Density> =
+                minutes.iter().map(|(minute, spans)| Density { minute_s: minute * 60, spans: *spans }).collect();
+            first_width(&density, to_s * SECOND_NS, 5 * SECOND_NS) / SECOND_NS
+        };
+        assert_eq!(width(&[], 6_000), 5);
+        assert_eq!(width(&[(98, 10_000), (50, 20_000)], 6_000), 6_000 - 50 * 60);
+        assert_eq!(width(&[(98, 10_000), (50, 80_000), (3, 1)], 6_000), 6_000 - (51 * 60 - 30));
+        assert_eq!(width(&[(99, 3_000_000)], 6_000), 5);
+        assert_eq!(width(&[(90, 3_000_000)], 6_000), 6_000 - 91 * 60 + 1);
     }
 }

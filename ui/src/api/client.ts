@@ -105,6 +105,9 @@ export const getGraph = (filter: Range & { service?: string | null; hops?: strin
 /** Who is guilty of what was wrong in a window, and why. */
 export const getSuspects = (question: T.SuspectsBody, signal?: AbortSignal) => post("suspects", question, shape.suspects, signal);
 
+/** Keeps whether a suspect of a window was right. */
+export const postFeedback = (said: T.FeedbackBody) => post("feedback", said, shape.feedback);
+
 /** One span with everything it carries, and its log lines. */
 export const getSpan = (trace: string, span: string, signal?: AbortSignal) =>
   get(`traces/${id(trace)}`, { span_id: span, typed: false, logs: true }, shape.trace, signal);

@@ -147,4 +147,5 @@ export const suspects = pick<T.SuspectsAnswer>()({
   verdict: str, summary: str, suspects: arr(suspect), notices: list(evidenced), fault: compared, baseline: compared,
   took_ms: or(num, 0), partial: or(bool, false), partial_reason: or(str, null),
 });
+export const feedback = pick<T.Feedback>()({ service: str, right: bool });
 export type SuspectsAnswer = Checked<typeof suspects>;

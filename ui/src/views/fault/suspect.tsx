@@ -1,5 +1,6 @@
 /** One suspect in full: how sure, where, what differs, who suffers, and requests that fail beside such that do not. */
-import { getSpan } from "../../api/client";
+import { useState } from "preact/hooks";
+import { getSpan, postFeedback } from "../../api/client";
 import type { Evidenced, GraphAnswer, Place, Suspect } from "../../api/shapes";
 import { shareText } from "../../draw/graph";
 import { Dot } from "../../kit/service";
@@ -35,7 +36,29 @@ export function SuspectInFull({ suspect, around }: { suspect: Suspect; around: A
       </section>
       <Victims suspect={suspect} around={around} />
       <Examples suspect={suspect} />
+      <Feedback suspect={suspect} fault={fault} />
     </>
+  );
+}
+
+/** Whether it was right, once people know. */
+function Feedback({ suspect: { service }, fault }: { suspect: Suspect; fault: Period }) {
+  const [said, setSaid] = useState<string | null>(null);
+  const say = async (right: boolean) => {
+    try {
+      await postFeedback({ fault, service, right });
+      setSaid(right ? `Kept: it was ${service}.` : `Kept: it was not ${service}.`);
+    } catch (error) {
+      setSaid(error instanceof Error ? `Not kept: ${error.message}` : "Not kept.");
+    }
+  };
+  return (
+    <p class="row wrap feedback">
+      <span class="faint">Was it {service}?</span>
+      <button type="button" onClick={() => say(true)}>Yes</button>
+      <button type="button" onClick={() => say(false)}>No</button>
+      <span role="status" class="soft">{said}</span>
+    </p>
   );
 }
 

@@ -1,0 +1,39 @@
+//! Writing records (schemas/0001/70_records.sql): each is a generation that replaces the older ones of its id.
+
+use clickhouse::Row;
+use serde::Serialize;
+
+use crate::access::{LookupError, Store};
+
+/// A record on its way in.
+#[allow(missing_docs)] // the names are the columns'
+#[derive(Clone, Debug, PartialEq, Eq, Row, Serialize)]
+pub struct Record {
+    #[serde(rename = "Tenant")]
+    pub tenant: String,
+    /// incident, rule, silence, notice, feedback…
+    #[serde(rename = "Kind")]
+    pub kind: String,
+    #[serde(rename = "Id")]
+    pub id: String,
+    /// Nanoseconds since the epoch.
+    #[serde(rename = "At")]
+    pub at_ns: i64,
+    #[serde(rename = "Deleted")]
+    pub deleted: bool,
+    /// JSON.
+    #[serde(rename = "Body")]
+    pub body: String,
+    #[serde(rename = "Generation")]
+    pub generation: u64,
+}
+
+impl Store {
+    /// Writes records; those that are read afterwards are these.
+    ///
+    /// # Errors
+    /// When ClickHouse does not take them.
+    pub async fn write_records(&self, records: &[Record]) -> Result<(), LookupError> {
+        self.rolling()?.insert("records", records).await
+    }
+}
