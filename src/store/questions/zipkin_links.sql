@@ -1,5 +1,6 @@
--- What decides about links, of the spans of a window. Spans of Zipkin senders say all by narrow columns; the
--- attributes of others name the other side. Traces are known by their low half: both widths of an id together.
+-- What decides about links, of the spans of a window. Spans of Zipkin senders say all by narrow columns; those of
+-- others name the other side by the promoted peer where there is one, and by attributes where there is none. Traces
+-- are known by their low half: both widths of an id together.
 SELECT
     substring(TraceId, 17) AS trace,
     SpanId AS span_id,
@@ -17,10 +18,12 @@ SELECT
             SpanAttributes['error'] = 'false' AND position(SpanAttributeTypes, 'b') > 0
         ))
     )) AS error,
-    if(
-        bitAnd(Marks, {zipkin:UInt32}) = 0 AND SpanKind IN ('Client', 'Producer'),
-        arrayFirst(value -> value != '', arrayMap(key -> SpanAttributes[key], {remote_keys:Array(String)})),
-        ''
+    multiIf(
+        bitAnd(Marks, {zipkin:UInt32}) != 0 OR SpanKind NOT IN ('Client', 'Producer'),
+        '',
+        Peer != '' AND NOT hasAny(mapKeys(SpanAttributes), ['server.socket.domain', 'server.socket.address', 'net.sock.peer.name']),
+        toString(Peer),
+        arrayFirst(value -> value != '', arrayMap(key -> SpanAttributes[key], {remote_keys:Array(String)}))
     ) AS peer
 FROM otel_traces
 WHERE Tenant = {tenant:String}

@@ -1,0 +1,338 @@
+//! The watch at work: every ten seconds it hands what the store has counted to `watch`, one for each tenant, and does
+//! what its events ask for: suspects are asked for, incidents are written, people are told.
+//!
+//! Who rolls up the service graph watches too, so that one collector does it for a database. What has to survive a
+//! restart are records of the store; what is usual is learnt again from the last hour's spans.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use model::time::SECOND_NS;
+use store::records::Record;
+use store::rollup::watch::{ClockSlot, Counted};
+use store::rollup::Rolling;
+use store::{LookupError, Store};
+use tokio::sync::watch::Receiver;
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{debug, warn};
+use view::View;
+use view::incidents::{INCIDENT, RULE, SILENCE};
+use view::suspects::{SuspectsAnswer, SuspectsQuestion};
+use view::time::{TimePoint, TimeRange};
+use ::watch::{Answer, Event, Observation, Settings, Snapshot, Subject, Suspect, Verdict, Watch};
+
+use crate::clock;
+use crate::notify::Outbox;
+use crate::watch_metrics::Metrics;
+
+/// A tick, and a slot.
+const TICK: Duration = Duration::from_secs(10);
+const SLOT_NS: i64 = 10 * SECOND_NS;
+/// Slots are counted while they are fresh, and once more when stragglers have come.
+const FRESH_NS: i64 = 30 * SECOND_NS;
+const AGAIN_NS: (i64, i64) = (80 * SECOND_NS, 60 * SECOND_NS);
+/// What is usual is learnt from so much of the past, in pieces, and from no more than so many spans.
+const PAST_NS: i64 = 3_600 * SECOND_NS;
+const PIECE_NS: i64 = 300 * SECOND_NS;
+const PAST_SPANS_MAX: u64 = 20_000_000;
+/// Minutes of the graph that say who calls whom, and whose clocks are compared.
+const CALLS_NS: i64 = 900 * SECOND_NS;
+const CLOCKS_NS: i64 = 180 * SECOND_NS;
+/// How often the call graph is read.
+const CALLS_EVERY: Duration = Duration::from_secs(30);
+/// The watch's memory is written at most so often.
+const REMEMBER_EVERY: Duration = Duration::from_secs(60);
+/// Longest wait for suspects.
+const SUSPECTS_MAX: Duration = Duration::from_secs(30);
+/// Pause after a failure.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Kind and id of the record that is a watch's memory.
+const MEMORY: (&str, &str) = ("watch", "memory");
+/// Rules and silences of a tenant.
+const WISHES_MAX: u64 = 1_000;
+
+/// Watches for ever, whenever this process rolls: while `reigns` has the epoch of its reign.
+pub(crate) async fn run(store: Store, view: View, mut reigns: Receiver<Option<u64>>, outbox: Outbox, metrics: Metrics) {
+    while reigns.wait_for(Option::is_some).await.is_ok() {
+        if let Err(error) = reign(&store, &view, &reigns, &outbox, &metrics).await {
+            metrics.failures.inc();
+            debug!(%error, "the watch cannot look now; trying again");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn reign(
+    store: &Store,
+    view: &View,
+    reigns: &Receiver<Option<u64>>,
+    outbox: &Outbox,
+    metrics: &Metrics,
+) -> Result<(), LookupError> {
+    let mut room = Room {
+        rolling: store.rolling()?,
+        store,
+        view,
+        outbox,
+        metrics,
+        watches: BTreeMap::new(),
+        remembered: HashMap::new(),
+        calls_read: None,
+    };
+    room.learn().await?;
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while reigns.borrow().is_some() {
+        ticks.tick().await;
+        let began = Instant::now();
+        room.look().await?;
+        metrics.seconds.inc_by(began.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+struct Room<'a> {
+    rolling: Rolling,
+    store: &'a Store,
+    view: &'a View,
+    outbox: &'a Outbox,
+    metrics: &'a Metrics,
+    watches: BTreeMap<String, Watch>,
+    /// When a tenant's memory was written.
+    remembered: HashMap<String, Instant>,
+    calls_read: Option<Instant>,
+}
+
+impl Room<'_> {
+    // What was, up to now.
+    async fn learn(&mut self) -> Result<(), LookupError> {
+        let now_ns = clock::now_ns();
+        let from_ns = now_ns - PAST_NS;
+        let since_ns = self.rolling.since(from_ns, PAST_SPANS_MAX).await?.map_or(now_ns, |since_s| since_s * SECOND_NS);
+        let mut at_ns = since_ns.max(from_ns).div_euclid(SLOT_NS) * SLOT_NS;
+        while at_ns < now_ns {
+            let end_ns = (at_ns + PIECE_NS).min(now_ns);
+            let counted = self.rolling.counted(at_ns, end_ns).await?;
+            let clocks = self.rolling.clocks(at_ns, end_ns).await?;
+            self.observe(now_ns, counted, clocks).await?;
+            at_ns = end_ns;
+        }
+        self.read_calls(now_ns).await
+    }
+
+    async fn look(&mut self) -> Result<(), LookupError> {
+        let now_ns = clock::now_ns();
+        let slot_ns = now_ns.div_euclid(SLOT_NS) * SLOT_NS;
+        let counted = self.rolling.counted(slot_ns - FRESH_NS, now_ns).await?;
+        let again = self.rolling.counted(slot_ns - AGAIN_NS.0, slot_ns - AGAIN_NS.1).await?;
+        let clocks = self.rolling.clocks(now_ns - CLOCKS_NS, now_ns).await?;
+        self.observe(now_ns, again, clocks).await?;
+        self.observe(now_ns, counted, Vec::new()).await?;
+        if self.calls_read.is_none_or(|read| read.elapsed() >= CALLS_EVERY) {
+            self.read_calls(now_ns).await?;
+        }
+        let tenants: Vec<String> = self.watches.keys().cloned().collect();
+        for tenant in tenants {
+            self.follow_wishes(&tenant).await?;
+            let Some(watch) = self.watches.get_mut(&tenant) else { continue };
+            let events = watch.tick(now_ns);
+            self.metrics.ticks.inc();
+            self.act(&tenant, events).await?;
+            self.remember(&tenant, now_ns).await?;
+        }
+        let open = self.watches.values().flat_map(Watch::incidents);
+        self.metrics.open.set(open.filter(|incident| incident.state == ::watch::State::Open).count() as i64);
+        self.metrics.subjects.set(self.watches.values().map(Watch::subjects).sum::<usize>() as i64);
+        Ok(())
+    }
+
+    async fn observe(&mut self, now_ns: i64, counted: Counted, clocks: Vec<ClockSlot>) -> Result<(), LookupError> {
+        for (tenant, observations) in observations(counted, clocks) {
+            if !self.watches.contains_key(&tenant) {
+                let watch = self.recall(&tenant).await?;
+                self.watches.insert(tenant.clone(), watch);
+            }
+            if let Some(watch) = self.watches.get_mut(&tenant) {
+                watch.observe(now_ns, &observations);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_calls(&mut self, now_ns: i64) -> Result<(), LookupError> {
+        let mut edges: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for edge in self.rolling.edges(now_ns - CALLS_NS, now_ns).await? {
+            edges.entry(edge.tenant).or_default().push((edge.source, edge.target));
+        }
+        for (tenant, edges) in edges {
+            if let Some(watch) = self.watches.get_mut(&tenant) {
+                watch.edges(now_ns, &edges);
+            }
+        }
+        self.calls_read = Some(Instant::now());
+        Ok(())
+    }
+
+    // Events lead to events.
+    async fn act(&mut self, tenant: &str, events: Vec<Event>) -> Result<(), LookupError> {
+        let mut left = std::collections::VecDeque::from(events);
+        let mut changed = std::collections::BTreeSet::new();
+        while let Some(event) = left.pop_front() {
+            match event {
+                Event::Locate { id, from_ns, to_ns } => {
+                    let Some(answer) = self.locate(tenant, from_ns, to_ns).await else { continue };
+                    let Some(watch) = self.watches.get_mut(tenant) else { continue };
+                    left.extend(watch.located(&id, answer, clock::now_ns()));
+                }
+                Event::Changed { id } => drop(changed.insert(id)),
+                Event::Notify(notice) => self.outbox.post(tenant, &notice).await?,
+            }
+        }
+        self.write_incidents(tenant, changed.iter().map(String::as_str)).await?;
+        if !changed.is_empty() {
+            self.remembered.remove(tenant);
+        }
+        Ok(())
+    }
+
+    async fn locate(&self, tenant: &str, from_ns: i64, to_ns: i64) -> Option<Answer> {
+        let fault = TimeRange { from: Some(TimePoint::At(from_ns)), to: Some(TimePoint::At(to_ns)) };
+        let question = SuspectsQuestion { fault, ..SuspectsQuestion::default() };
+        let asked = self.view.suspects(tenant, question, clock::now_ns());
+        match tokio::time::timeout(SUSPECTS_MAX, asked).await {
+            Ok(Ok(answer)) => Some(answer_of(answer)),
+            Ok(Err(error)) => {
+                debug!(%error, "suspects of an incident cannot be found now");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn write_incidents(&self, tenant: &str, ids: impl Iterator<Item = &str>) -> Result<(), LookupError> {
+        let Some(watch) = self.watches.get(tenant) else { return Ok(()) };
+        let now_ns = clock::now_ns();
+        let record = |id: &str| {
+            let incident = watch.incident(id)?;
+            let at_ns = if incident.opened_ns > 0 { incident.opened_ns } else { incident.onset_ns };
+            Some(Record::new(tenant, (INCIDENT, id), at_ns, now_ns, serde_json::to_string(incident).ok()?))
+        };
+        let records: Vec<Record> = ids.filter_map(record).collect();
+        self.store.write_records(&records).await
+    }
+
+    // Rules and silences as people have them now.
+    async fn follow_wishes(&mut self, tenant: &str) -> Result<(), LookupError> {
+        let Ok(wishes) = self.view.wishes(tenant, WISHES_MAX).await else { return Ok(()) };
+        let Some(watch) = self.watches.get_mut(tenant) else { return Ok(()) };
+        fn read<T: serde::de::DeserializeOwned>(bodies: &[String]) -> Vec<T> {
+            bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect()
+        }
+        let told = watch.set_rules(read(&wishes.rules)).and(watch.set_silences(read(&wishes.silences)));
+        if let Err(reason) = told {
+            warn!(%reason, tenant, "a stored rule or silence makes no sense; the former ones stay");
+        }
+        Ok(())
+    }
+
+    async fn recall(&self, tenant: &str) -> Result<Watch, LookupError> {
+        let kept = self.view.record(tenant, MEMORY.0, MEMORY.1).await.ok().flatten();
+        let snapshot: Option<Snapshot> = kept.and_then(|body| serde_json::from_str(&body).ok());
+        Ok(match snapshot {
+            Some(snapshot) => Watch::restore(Settings::default(), snapshot),
+            None => Watch::new(Settings::default()),
+        })
+    }
+
+    async fn remember(&mut self, tenant: &str, now_ns: i64) -> Result<(), LookupError> {
+        if self.remembered.get(tenant).is_some_and(|at| at.elapsed() < REMEMBER_EVERY) {
+            return Ok(());
+        }
+        let Some(watch) = self.watches.get(tenant) else { return Ok(()) };
+        let Ok(body) = serde_json::to_string(&watch.snapshot(now_ns)) else { return Ok(()) };
+        self.store.write_records(&[Record::new(tenant, MEMORY, now_ns, now_ns, body)]).await?;
+        self.remembered.insert(tenant.to_owned(), Instant::now());
+        Ok(())
+    }
+}
+
+// By tenant, oldest slots first.
+fn observations(counted: Counted, clocks: Vec<ClockSlot>) -> BTreeMap<String, Vec<Observation>> {
+    let mut all: BTreeMap<String, Vec<Observation>> = BTreeMap::new();
+    let mut roots: BTreeMap<(String, i64, String), f64> = BTreeMap::new();
+    for row in counted.spans {
+        let (service, operation) = (row.service, row.operation);
+        if row.roots > 0.0 {
+            *roots.entry((row.tenant.clone(), row.slot_s, service.clone())).or_default() += row.roots;
+        }
+        let subject = match row.enters {
+            true => Subject::Entry { service, operation },
+            false => Subject::Call { service, operation, peer: row.peer },
+        };
+        let (slot_s, requests, errors, latency) = (row.slot_s, row.requests, row.errors, row.latency);
+        all.entry(row.tenant).or_default().push(Observation { slot_s, subject, requests, errors, latency });
+    }
+    for ((tenant, slot_s, service), requests) in roots {
+        let subject = Subject::Roots { service };
+        all.entry(tenant).or_default().push(Observation { slot_s, subject, requests, ..Observation::default() });
+    }
+    for row in counted.waits {
+        let subject = Subject::Wait { service: row.service, operation: row.operation };
+        let (slot_s, requests, latency) = (row.slot_s, row.requests, row.latency);
+        let observation = Observation { slot_s, subject, requests, latency, ..Observation::default() };
+        all.entry(row.tenant).or_default().push(observation);
+    }
+    for row in counted.lines {
+        let subject = Subject::Lines { service: row.service, pattern: row.pattern, severity: row.severity };
+        let (slot_s, requests) = (row.slot_s, row.lines as f64);
+        all.entry(row.tenant).or_default().push(Observation { slot_s, subject, requests, ..Observation::default() });
+    }
+    for row in clocks {
+        let subject = Subject::Clock { service: row.service };
+        let (slot_s, requests, errors) = (row.slot_s, row.requests, row.skewed);
+        let observation = Observation { slot_s, subject, requests, errors, ..Observation::default() };
+        all.entry(row.tenant).or_default().push(observation);
+    }
+    all.values_mut().for_each(|observations| observations.sort_by_key(|observation| observation.slot_s));
+    all
+}
+
+fn answer_of(answer: SuspectsAnswer) -> Answer {
+    let suspect = |suspect: view::suspects::Suspect| Suspect {
+        service: suspect.service,
+        score: suspect.score,
+        confidence: suspect.confidence,
+        sentence: suspect.summary,
+        victims: suspect.victims.into_iter().map(|victim| victim.service).collect(),
+    };
+    Answer {
+        verdict: match answer.verdict {
+            "localised" => Verdict::Localised,
+            "no_fault" => Verdict::NoFault,
+            _ => Verdict::Unclear,
+        },
+        summary: answer.summary,
+        suspects: answer.suspects.into_iter().map(suspect).collect(),
+        notices: answer.notices.into_iter().map(|notice| notice.text).collect(),
+    }
+}
+
+/// Whether a wish of people makes sense: its id, and its text as it is kept.
+///
+/// # Errors
+/// A sentence that names the field.
+pub(crate) fn check_wish(kind: &str, body: &str) -> Result<(String, String), String> {
+    let kept = |text: Result<String, serde_json::Error>| text.map_err(|error| error.to_string());
+    match kind {
+        RULE => {
+            let rule = ::watch::Rule::from_json(body)?;
+            Ok((rule.name.clone(), kept(serde_json::to_string(&rule))?))
+        }
+        SILENCE => {
+            let silence: ::watch::Silence = serde_json::from_str(body).map_err(|error| error.to_string())?;
+            silence.check()?;
+            Ok((silence.id.clone(), kept(serde_json::to_string(&silence))?))
+        }
+        other => Err(format!("there is no `{other}`")),
+    }
+}
