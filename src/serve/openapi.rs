@@ -25,6 +25,7 @@ use crate::{answer, ask, process};
         ask::patterns,
         ask::graph,
         ask::suspects,
+        ask::changes,
         ask::ledger,
         process::ingest,
         process::flush,

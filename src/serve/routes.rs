@@ -56,6 +56,7 @@ routes! {
         get "/api/v1/patterns" => ask::patterns;
         get "/api/v1/graph" => ask::graph;
         post "/api/v1/suspects" => ask::suspects;
+        get "/api/v1/changes" => ask::changes;
         get "/api/v1/ledger" => ask::ledger;
     }
     readers(guard::reader) {

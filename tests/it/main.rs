@@ -5,6 +5,7 @@
 // One binary: nothing is reached from outside it.
 #![allow(unreachable_pub)]
 
+mod changes;
 mod clients;
 mod demo;
 mod graph;

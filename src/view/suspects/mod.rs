@@ -4,7 +4,9 @@
 
 mod baseline;
 mod gather;
+mod odd;
 mod read;
+pub(crate) mod windows;
 
 use std::time::Instant;
 
@@ -20,6 +22,7 @@ use crate::time::TimeRange;
 use crate::{View, ViewError, ask};
 use baseline::{Chosen, REACH_NS, choose};
 use gather::{Known, Stretch};
+pub use odd::OddWindow;
 use read::Traces;
 
 /// Spans of a window that are looked at; of more, whole traces are left out evenly.
@@ -27,7 +30,7 @@ const SPANS_MAX: u64 = 400_000;
 /// The same of a minute whose evidence is kept.
 const MINUTE_SPANS_MAX: u64 = 150_000;
 /// Longest fault window and baseline.
-const WINDOW_MAX_NS: i64 = 86_400_000_000_000;
+pub(crate) const WINDOW_MAX_NS: i64 = 86_400_000_000_000;
 /// Suspects when no limit is given.
 const LIMIT: usize = 10;
 /// Most that can be asked for.
@@ -399,7 +402,7 @@ fn span_ids(examples: &[Example]) -> Vec<String> {
 }
 
 // Four digits are more than anybody reads.
-fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
 }
 
