@@ -12,6 +12,7 @@ mod graph;
 mod import;
 mod large;
 mod limits;
+mod mcp;
 mod patterns;
 mod program;
 mod remote;
