@@ -13,9 +13,12 @@ use crate::side::{Held, INSTANCE, Side, Thing, VERSION};
 use crate::words::{edge_text, number, percent};
 
 /// What is seen so often on one side, by the rate of the other, is no accident when the other has none.
-const EXPECTED_MIN: f64 = 3.0;
-/// Rarer things count too when so many more of the failing requests have them.
+const EXPECTED_MIN: f64 = 4.0;
+/// Where the other side was too short to tell, it counts when so many more of the failing requests have it, and so often.
 const EFFECT_MIN: f64 = 0.2;
+const SEEN_MIN: u64 = 5;
+/// Words of a log pattern that tell it apart where its place in the source is known; others may differ.
+const WORDS_LOCATED: usize = 6;
 /// Below it an effect is chance, and does not order anything.
 const EFFECT_NOISE: f64 = 0.05;
 /// Far more often: so many times, and so many standard deviations.
@@ -121,7 +124,7 @@ fn turn(thing: Thing<'_>, before: &Side<'_>, after: &Side<'_>) -> Option<Turn> {
     }
     if was.is_empty() {
         let expected = is.spans() as f64 * ratio(base_was, base_is);
-        let has_effect = is.spans() > 1 && effect(thing, Turn::New, before, after).0 >= EFFECT_MIN;
+        let has_effect = is.spans() >= SEEN_MIN && effect(thing, Turn::New, before, after).0 >= EFFECT_MIN;
         return (expected >= EXPECTED_MIN || has_effect).then_some(Turn::New);
     }
     if is.is_empty() {
@@ -162,7 +165,8 @@ fn change(thing: Thing<'_>, turn: Turn, before: &Side<'_>, after: &Side<'_>, ser
     let (was, is) = (rate(before), rate(after));
     let (noun, subject, location) = named(thing, &event);
     let (old, new) = (often(thing, before, was), often(thing, after, is));
-    let what = format!("{} {subject}", sentence(thing, noun, service));
+    let place = if location.is_empty() || location == subject { String::new() } else { format!(" ({location})") };
+    let what = format!("{} {subject}{place}", sentence(thing, noun, service));
     let text = match turn {
         Turn::New => format!("{what} is new: {new}"),
         Turn::Vanished => format!("{what} has vanished: before, {old}"),
@@ -214,12 +218,21 @@ fn named<'e>(thing: Thing<'_>, event: &impl Fn(u64) -> Option<&'e EventRow>) -> 
         Thing::Error { operation, what, .. } => ("error", format!("{operation} {what}"), none),
         Thing::Pattern { event: number, .. } => {
             let row = event(number);
-            let text = row.map_or_else(|| format!("{number:016x}"), |row| row.text.clone());
+            let text = row.map_or_else(|| format!("{number:016x}"), |row| shared(&row.text, &row.location));
             ("log_pattern", text, row.map_or(none, |row| row.location.clone()))
         }
         Thing::Value { key: VERSION, value, .. } => ("version", value.to_owned(), none),
         Thing::Value { key: INSTANCE, value, .. } => ("instance", value.to_owned(), none),
         Thing::Value { key, value, .. } => ("attribute", format!("{key}={value}"), none),
+    }
+}
+
+// What all lines of a pattern have in common.
+fn shared(text: &str, location: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    match words.get(..WORDS_LOCATED).filter(|_| !location.is_empty() && words.len() > WORDS_LOCATED) {
+        Some(first) => format!("{} …", first.join(" ")),
+        None => text.to_owned(),
     }
 }
 
@@ -311,6 +324,16 @@ mod tests {
         let (before, after) =
             (Shop::open(GOOD, 10_000).window(), Shop::open(Fate { faults: &["swallowed"], ..GOOD }, 20_000).window());
         assert_eq!(changes(&before.rows, &after.rows, &after.traces, Some("api")), []);
+    }
+
+    // Scenario: templates of statements whose place is known, or not.
+    // Guarantee: only what tells them apart is said.
+    #[test]
+    fn patterns_say_what_is_shared() {
+        let text = "call to pay failed: call to stock failed";
+        assert_eq!(shared(text, "main.go:7"), "call to pay failed: call to …");
+        assert_eq!(shared(text, ""), text);
+        assert_eq!(shared("call to pay", "main.go:7"), "call to pay");
     }
 
     // Scenario: calls multiply.

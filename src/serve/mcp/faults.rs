@@ -69,7 +69,7 @@ pub(super) async fn find(asked: &Asked<'_>) -> Result<Reply, Failure> {
     without_empty(&mut data);
     let looked = match windows.is_empty() {
         true => "No minutes stand out by errors or durations; `window` is the last 15 minutes of the range.",
-        false => "`window` is the newest of the odd windows.",
+        false => "`window` is the newest of the odd windows; the others can be explained too.",
     };
     Ok(Reply::new(data, &["worse", "odd_windows", "suspects"])
         .note(looked)
