@@ -10,6 +10,7 @@
 mod answer;
 mod app;
 mod ask;
+mod changes;
 mod guard;
 mod mcp;
 mod metrics;

@@ -20,7 +20,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::answer::{Failure, with_allow};
 use crate::app::App;
-use crate::{Config, ask, guard, mcp, openapi, process, ui, zipkin};
+use crate::{Config, ask, changes, guard, mcp, openapi, process, ui, zipkin};
 
 /// Answers below this size are not worth compressing.
 const COMPRESS_BYTES_MIN: u64 = 1_024;
@@ -54,9 +54,9 @@ routes! {
         get "/api/v1/logs" => ask::logs;
         get "/api/v1/logs/histogram" => ask::histogram;
         get "/api/v1/patterns" => ask::patterns;
+        get "/api/v1/changes" => changes::changes;
         get "/api/v1/graph" => ask::graph;
         post "/api/v1/suspects" => ask::suspects;
-        get "/api/v1/changes" => ask::changes;
         get "/api/v1/ledger" => ask::ledger;
     }
     readers(guard::reader) {

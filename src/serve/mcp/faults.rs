@@ -12,7 +12,7 @@ use super::Asked;
 use super::envelope::{Reply, without_empty};
 use super::look::{HOUR_NS, QUARTER_NS, ms, recent, value};
 use crate::answer::Failure;
-use crate::ask::changes_question;
+use crate::changes;
 
 const SUSPECTS: (usize, usize) = (5, 20);
 const CHANGES: (usize, usize) = (30, 100);
@@ -95,7 +95,7 @@ pub(super) async fn explain(asked: &Asked<'_>) -> Result<Reply, Failure> {
 
 /// What changed.
 pub(super) async fn compare(asked: &Asked<'_>) -> Result<Reply, Failure> {
-    let mut question = changes_question(&asked.params)?;
+    let mut question = changes::question(&asked.params)?;
     question.limit = Some(asked.limit(CHANGES.0, CHANGES.1)?);
     let answer = asked.app.view.changes(asked.tenant, question, asked.now_ns).await?;
     let mut data = value(&answer);
