@@ -227,11 +227,11 @@ fn named<'e>(thing: Thing<'_>, event: &impl Fn(u64) -> Option<&'e EventRow>) -> 
     }
 }
 
-// What all lines of a pattern have in common.
+// What all lines of a pattern have in common, and, apart from it, what one of them goes on with.
 fn shared(text: &str, location: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     match words.get(..WORDS_LOCATED).filter(|_| !location.is_empty() && words.len() > WORDS_LOCATED) {
-        Some(first) => format!("{} …", first.join(" ")),
+        Some(first) => format!("{} … (such as {})", first.join(" "), words[WORDS_LOCATED..].join(" ")),
         None => text.to_owned(),
     }
 }
@@ -327,11 +327,11 @@ mod tests {
     }
 
     // Scenario: templates of statements whose place is known, or not.
-    // Guarantee: only what tells them apart is said.
+    // Guarantee: what they share is said apart from what one of them goes on with.
     #[test]
     fn patterns_say_what_is_shared() {
         let text = "call to pay failed: call to stock failed";
-        assert_eq!(shared(text, "main.go:7"), "call to pay failed: call to …");
+        assert_eq!(shared(text, "main.go:7"), "call to pay failed: call to … (such as stock failed)");
         assert_eq!(shared(text, ""), text);
         assert_eq!(shared("call to pay", "main.go:7"), "call to pay");
     }
