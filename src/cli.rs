@@ -14,6 +14,7 @@ use crate::demo_run::DemoArgs;
 use crate::flow;
 use crate::import::ImportArgs;
 use crate::locate_report::LocateArgs;
+use crate::mcp::McpArgs;
 
 /// OpenTelemetry-compatible collector and trace correlator: finds where a failure began.
 #[derive(Debug, Parser)]
@@ -45,6 +46,8 @@ enum Command {
     Demo(Box<DemoArgs>),
     /// Ask a running server who is guilty of a fault, and why
     Locate(LocateArgs),
+    /// Let an assistant ask a running server: the Model Context Protocol over standard input and output
+    Mcp(McpArgs),
     /// The embedded engine: install its library, or serve (used by `run`)
     Engine {
         #[command(subcommand)]
@@ -123,6 +126,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Import(args) => crate::import::run(args),
         Command::Locate(args) => crate::locate_report::run(&args),
+        Command::Mcp(args) => crate::mcp::run(&args),
         Command::Demo(args) => crate::demo_run::run(*args),
         Command::Engine { command: EngineCommand::Install { from } } => install_engine(from),
         Command::Engine { command: EngineCommand::Serve } => engine::serve_from_parent(),
@@ -166,8 +170,13 @@ impl RunArgs {
 }
 
 fn start_log(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // Its crate tells of every request of an assistant, at the level of our own events.
+    let level = match config.log_level.contains("rmcp") {
+        true => config.log_level.clone(),
+        false => format!("{},rmcp=error", config.log_level),
+    };
+    let filter = tracing_subscriber::EnvFilter::try_new(&level)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rmcp=error"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

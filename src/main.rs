@@ -24,6 +24,7 @@ mod keys;
 mod lanes;
 mod listen;
 mod locate_report;
+mod mcp;
 mod pattern_books;
 mod pattern_metrics;
 mod patterns;

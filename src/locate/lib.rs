@@ -15,11 +15,14 @@
 //! - `healthy`: each service against what it shows in healthy minutes.
 //!
 //! A service's score is the weighted sum of its channels' strongest findings.
+//!
+//! Beside it, [`changes`] says what is new in a window, whether or not anybody is guilty.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod absence;
 mod ask;
+mod changes;
 mod clocks;
 mod errors;
 mod examples;
@@ -34,6 +37,7 @@ mod own;
 mod queues;
 mod report;
 mod score;
+mod side;
 mod stats;
 mod steps;
 mod storms;
@@ -50,6 +54,7 @@ mod victims;
 mod words;
 
 pub use ask::{Question, Weights};
+pub use changes::{Change, changes, version_changes};
 pub use report::{EvidenceItem, EvidenceKind, Example, Examples, Part, Place, Report, Suspect, Verdict, Victim};
 
 use std::collections::BTreeMap;

@@ -59,6 +59,11 @@ impl From<ViewError> for Failure {
 }
 
 impl Failure {
+    /// Code and message, for those who are not answered over HTTP.
+    pub(crate) fn told(&self) -> (&'static str, &str) {
+        (self.error.code.name(), &self.error.message)
+    }
+
     /// No such thing in the API.
     pub(crate) fn no_such_path(path: &str) -> Failure {
         let shown: String = path.chars().take(200).collect();

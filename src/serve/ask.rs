@@ -459,7 +459,8 @@ fn attribute(text: &str) -> Result<(String, String), Failure> {
     }
 }
 
-fn log_match(params: &Params) -> Result<LogMatch, Failure> {
+/// What a log filter asks.
+pub(crate) fn log_match(params: &Params) -> Result<LogMatch, Failure> {
     let bad = |name: &'static str| {
         move |error: query::QueryError| -> Failure { Error::invalid(format!("`{name}`: {error}")).into() }
     };

@@ -1,5 +1,5 @@
-//! The doors out: our API, its description, health, metrics and the UI's files, all on one port; and
-//! Zipkin's read API on its own.
+//! The doors out: our API, its description, the assistant's door (MCP), health, metrics and the UI's files, all on
+//! one port; and Zipkin's read API on its own.
 //!
 //! Handlers are thin: they read parameters, ask `view`, and write JSON; every failure becomes one of
 //! `access`'s outward codes. How the process is doing is told by whoever runs it, through [`Status`].
@@ -10,7 +10,9 @@
 mod answer;
 mod app;
 mod ask;
+mod changes;
 mod guard;
+mod mcp;
 mod metrics;
 mod openapi;
 mod params;

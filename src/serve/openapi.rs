@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::OpenApi;
 
-use crate::{answer, ask, process};
+use crate::{answer, ask, changes, process};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +23,7 @@ use crate::{answer, ask, process};
         ask::logs,
         ask::histogram,
         ask::patterns,
+        changes::changes,
         ask::graph,
         ask::suspects,
         ask::tell_feedback,

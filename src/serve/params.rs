@@ -5,6 +5,7 @@ use access::Error;
 use axum::extract::{FromRequestParts, Path, Query};
 use http::Uri;
 use http::request::Parts;
+use serde_json::Value;
 use view::TimeRange;
 
 use crate::answer::Failure;
@@ -31,9 +32,13 @@ impl Params {
     pub(crate) fn read(uri: &Uri, known: &[&str], repeatable: &[&str]) -> Result<Params, Failure> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|_| Error::invalid("the query string cannot be read"))?;
+        Params::of_pairs(pairs, known, repeatable)
+    }
+
+    fn of_pairs(pairs: Vec<(String, String)>, known: &[&str], repeatable: &[&str]) -> Result<Params, Failure> {
         for (at, (name, _)) in pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) && !repeatable.contains(&name.as_str()) {
-                let shown: String = name.chars().take(60).collect();
+                let shown = beginning(name);
                 let all = [known, repeatable].concat().join(", ");
                 return Err(Error::invalid(format!("there is no parameter `{shown}` here; there are: {all}")).into());
             }
@@ -43,6 +48,28 @@ impl Params {
             }
         }
         Ok(Params { pairs })
+    }
+
+    /// The arguments of a tool, under the same rules; numbers and booleans stand for their text.
+    pub(crate) fn of_arguments(
+        arguments: &serde_json::Map<String, Value>,
+        known: &[&str],
+        repeatable: &[&str],
+    ) -> Result<Params, Failure> {
+        let mut pairs = Vec::new();
+        for (name, value) in arguments {
+            let texts = match value {
+                Value::Array(values) if repeatable.contains(&name.as_str()) => {
+                    values.iter().map(plain).collect::<Option<Vec<_>>>()
+                }
+                value => plain(value).map(|text| vec![text]),
+            };
+            let Some(texts) = texts else {
+                return Err(Error::invalid(format!("`{}` is a plain value", beginning(name))).into());
+            };
+            pairs.extend(texts.into_iter().map(|text| (name.clone(), text)));
+        }
+        Params::of_pairs(pairs, known, repeatable)
     }
 
     /// One value; an empty one counts as absent.
@@ -90,14 +117,33 @@ impl Params {
 
     /// `from` and `to`.
     pub(crate) fn range(&self) -> Result<TimeRange, Failure> {
-        TimeRange::parse(self.text("from"), self.text("to")).map_err(|error| Error::invalid(error.to_string()).into())
+        self.range_of("from", "to")
+    }
+
+    /// A range whose ends have these names.
+    pub(crate) fn range_of(&self, from: &str, to: &str) -> Result<TimeRange, Failure> {
+        TimeRange::parse(self.text(from), self.text(to)).map_err(|error| Error::invalid(error.to_string()).into())
     }
 }
 
 /// A value that its parameter cannot have.
 pub(crate) fn wrong(name: &str, text: &str, wanted: &str) -> Failure {
-    let shown: String = text.chars().take(60).collect();
-    Error::invalid(format!("`{name}` is {wanted}, not `{shown}`")).into()
+    Error::invalid(format!("`{name}` is {wanted}, not `{}`", beginning(text))).into()
+}
+
+fn beginning(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+// Null stands for absence, as an empty text does.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 #[cfg(test)]

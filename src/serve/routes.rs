@@ -20,7 +20,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::answer::{Failure, with_allow};
 use crate::app::App;
-use crate::{Config, ask, guard, openapi, process, ui, zipkin};
+use crate::{Config, ask, changes, guard, mcp, openapi, process, ui, zipkin};
 
 /// Answers below this size are not worth compressing.
 const COMPRESS_BYTES_MIN: u64 = 1_024;
@@ -54,6 +54,7 @@ routes! {
         get "/api/v1/logs" => ask::logs;
         get "/api/v1/logs/histogram" => ask::histogram;
         get "/api/v1/patterns" => ask::patterns;
+        get "/api/v1/changes" => changes::changes;
         get "/api/v1/graph" => ask::graph;
         post "/api/v1/suspects" => ask::suspects;
         get "/api/v1/feedback" => ask::feedback;
@@ -84,6 +85,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(process::ready))
         .route("/-/ready", get(process::ready))
         .merge(zipkin::routes(&app, "/zipkin"))
+        .merge(mcp::routes(&app))
         .fallback(elsewhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&app), guard::every_request))
@@ -132,7 +134,7 @@ fn receiver_of(path: &str) -> Option<&'static str> {
 
 async fn wrong_method(request: Request) -> Response {
     let response = Failure::no_such_method(request.method()).into_response();
-    let known = if request.uri().path() == "/api/v1/flush" { "POST" } else { "GET, HEAD" };
+    let known = if ["/api/v1/flush", mcp::PATH].contains(&request.uri().path()) { "POST" } else { "GET, HEAD" };
     let present = response.headers().get(ALLOW).cloned();
     with_allow(response, present.or(Some(HeaderValue::from_static(known))))
 }

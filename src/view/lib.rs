@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod attributes;
+pub mod changes;
 mod critical;
 mod cursor;
 pub mod edge;

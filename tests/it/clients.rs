@@ -47,7 +47,7 @@ fn clients() -> PathBuf {
 }
 
 /// Runs a script; its last line on standard output is its report.
-fn run(script: &str, arguments: &[&str]) -> Value {
+pub fn run(script: &str, arguments: &[&str]) -> Value {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/venv/bin/python");
     let installed = python.exists() && clients().join("node_modules").exists();
     assert!(installed, "the clients are not installed: run tests/clients/setup.sh, as `make test` does");

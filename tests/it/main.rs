@@ -5,12 +5,14 @@
 // One binary: nothing is reached from outside it.
 #![allow(unreachable_pub)]
 
+mod changes;
 mod clients;
 mod demo;
 mod graph;
 mod import;
 mod large;
 mod limits;
+mod mcp;
 mod patterns;
 mod program;
 mod remote;

@@ -20,13 +20,13 @@ fn suspects(program: &Program, tenant: &str, body: &Value) -> Value {
     answer.json()
 }
 
-fn flush(program: &Program, tenant: &str) {
+pub fn flush(program: &Program, tenant: &str) {
     let flushed = request("POST", &format!("{}/api/v1/flush", program.http), &[("x-scope-orgid", tenant)], &[]);
     assert_eq!(flushed.status, 200, "{}", flushed.text());
 }
 
 /// Plays the last minutes of the shop, of which the ninth to eleventh are broken; gives the truth and the window.
-fn broken(program: &Program, tenant: &str, fault: &str, length: &str, seed: &str) -> (Value, Value) {
+pub fn broken(program: &Program, tenant: &str, fault: &str, length: &str, seed: &str) -> (Value, Value) {
     broken_at(program, tenant, fault, length, seed, "6")
 }
 

@@ -77,7 +77,8 @@ fn usual(rows: &[MinuteRow]) -> Vec<MinuteRow> {
     rows.iter().filter(is_usual).copied().collect()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The upper median; 0 of nothing.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }

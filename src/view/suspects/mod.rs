@@ -4,7 +4,9 @@
 
 mod baseline;
 mod gather;
+mod odd;
 mod read;
+pub(crate) mod windows;
 
 use std::time::Instant;
 
@@ -20,6 +22,7 @@ use crate::time::TimeRange;
 use crate::{View, ViewError, ask};
 use baseline::{Chosen, REACH_NS, choose};
 use gather::{Known, Stretch};
+pub use odd::OddWindow;
 use read::Traces;
 
 /// Spans of a window that are looked at; of more, some traces stand for all.
@@ -28,7 +31,7 @@ const SPANS_MAX: u64 = 400_000;
 const MINUTE_SPANS_MAX: u64 = 75_000;
 const MINUTE_TRACES: u64 = 6_000;
 /// Longest fault window and baseline.
-const WINDOW_MAX_NS: i64 = 86_400_000_000_000;
+pub(crate) const WINDOW_MAX_NS: i64 = 86_400_000_000_000;
 /// Suspects when no limit is given.
 const LIMIT: usize = 10;
 /// Most that can be asked for.
@@ -403,7 +406,7 @@ fn span_ids(examples: &[Example]) -> Vec<String> {
 }
 
 // Four digits are more than anybody reads.
-fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
 }
 

@@ -3,6 +3,58 @@
 /** Attributes by name; with `typed=true` a list that keeps their order, repeated names and every type. Describes [`Attributes`] as they are written. */
 export type AttributesShape = Record<string, unknown> | TypedAttribute[];
 
+/** A difference. */
+export interface Changed {
+  /** How often it is seen after. */
+  after: string;
+  /** How often it was seen before. */
+  before: string;
+  /** Share of the failing requests of the second window that have it less the share of the others, -1 to 1; of vanished edges and services, that would have had it. */
+  effect: number;
+  /** new, vanished, more or less, and of what: service, edge, operation, error, log_pattern, attribute, instance, version. Such as new_edge. */
+  kind: string;
+  /** Place in the source of a log pattern, where known. */
+  location?: string;
+  /** Its service; of an edge, the one that calls. */
+  service: string;
+  /** By how much its rate differs, per request or as a share of the service's requests. */
+  size: number;
+  /** What: an edge, operation, template, value. */
+  subject: string;
+  /** One sentence. */
+  text: string;
+}
+
+/** What changed. */
+export interface ChangesAnswer {
+  /** The second window. */
+  after: ChangesWindow;
+  /** The first window. */
+  before: ChangesWindow;
+  /** What has most to do with failing requests first; then the largest. */
+  changes: Changed[];
+  /** True: not everything was compared. */
+  partial?: boolean;
+  /** Why not. */
+  partial_reason?: string | null;
+  /** Time that the answer took, milliseconds. */
+  took_ms: number;
+  /** Changes in all, those beyond the limit included. */
+  total_changes: number;
+}
+
+/** A window that was compared. */
+export interface ChangesWindow {
+  /** Those of them that failed. */
+  failing: number;
+  /** Its beginning. */
+  from_ns: string;
+  /** Requests that began in it, weighted by sampling. */
+  requests: number;
+  /** Its end. */
+  to_ns: string;
+}
+
 /** A window that was compared. */
 export interface Compared {
   /** Whether we chose it. */
