@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::answer::{Answer, SUSPECTS_MAX, Verdict};
 use crate::calls::Calls;
-use crate::cluster::CLOCKS;
 use crate::deviation::Signal;
 use crate::incident::Incident;
 use crate::subject::Subject;
@@ -21,7 +20,7 @@ pub(crate) fn concerning(mut answer: Answer, incident: &Incident, calls: &Calls)
     let only_flow =
         incident.symptoms.iter().all(|symptom| matches!(symptom.signal, Signal::Drop | Signal::Surge));
     // Missing traffic may come from anywhere.
-    if !only_flow && !incident.origins.contains(CLOCKS) {
+    if !only_flow && !incident.is_clock() {
         let mut own: BTreeSet<&str> = incident.services();
         own.extend(incident.origins.iter().map(String::as_str));
         for symptom in incident.symptoms.iter().filter(|symptom| symptom.signal.is_hard()) {
@@ -54,7 +53,7 @@ pub(crate) fn concerning(mut answer: Answer, incident: &Incident, calls: &Calls)
 
 /// Whether `later` is a part of `earlier`: one suspect, or what suffers from it.
 pub(crate) fn is_part(later: &Incident, earlier: &Incident) -> bool {
-    if later.origins.contains(CLOCKS) || earlier.origins.contains(CLOCKS) {
+    if later.is_clock() || earlier.is_clock() {
         return false;
     }
     let localised = |incident: &Incident| incident.verdict() == Some(Verdict::Localised);

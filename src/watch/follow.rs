@@ -1,7 +1,6 @@
 //! One incident in time: when it is asked about, announced, over, and back.
 
 use crate::answer::{Answer, Verdict};
-use crate::cluster::CLOCKS;
 use crate::event::Event;
 use crate::incident::{Incident, State};
 use crate::notice::{Notice, NoticeKind};
@@ -10,11 +9,12 @@ use crate::silence::Silence;
 use crate::watch::SECOND_NS;
 
 /// Pauses between questions to the localisation, seconds; the last repeats.
-const PAUSES_S: [i64; 7] = [10, 10, 15, 30, 60, 120, 300];
+const PAUSES_S: [i64; 8] = [5, 5, 10, 15, 30, 60, 120, 300];
 /// A fault window need not be longer to tell what a fault is.
 const WINDOW_NS: i64 = 900 * SECOND_NS;
-/// So much of a fault has to be seen before a suspect is believed.
+/// So much of a fault has to be seen, and so many answers in a row have to name a suspect, before it is believed.
 const BELIEVED_NS: i64 = 20 * SECOND_NS;
+const BELIEVED_ANSWERS: u32 = 2;
 /// A weak deviation that nobody answers for, or that points nowhere, is told or dropped after so long.
 const WEAK_NS: i64 = 60 * SECOND_NS;
 const NOWHERE_NS: i64 = 90 * SECOND_NS;
@@ -88,6 +88,10 @@ pub(crate) fn answered(incident: &mut Incident, answer: Answer) {
         incident.rival = (String::new(), 0);
     }
     incident.answers += 1;
+    let same = incident.verdict() == Some(Verdict::Localised)
+        && answer.verdict == Verdict::Localised
+        && incident.suspect().map(|suspect| &suspect.service) == answer.suspects.first().map(|first| &first.service);
+    incident.agreed = if same { incident.agreed + 1 } else { u32::from(answer.verdict == Verdict::Localised) };
     // People were told of a suspect; an answer that knows none does not take that back.
     let was_told = incident.state == State::Open && incident.verdict() == Some(Verdict::Localised);
     if !was_told || answer.verdict == Verdict::Localised {
@@ -131,11 +135,11 @@ fn ripeness(incident: &Incident, settings: &Settings, now_ns: i64) -> Ripeness {
         return ripe_after(if strong { patience_ns } else { WEAK_NS.max(patience_ns) });
     };
     // A clock is no suspect, but it is a cause.
-    if incident.origins.contains(CLOCKS) && !answer.notices.is_empty() {
+    if incident.is_clock() && !answer.notices.is_empty() {
         return Ripeness::Ripe;
     }
     match answer.verdict {
-        Verdict::Localised if shown_ns >= BELIEVED_NS => Ripeness::Ripe,
+        Verdict::Localised if shown_ns >= BELIEVED_NS && incident.agreed >= BELIEVED_ANSWERS => Ripeness::Ripe,
         Verdict::Localised => ripe_after(patience_ns),
         _ if strong => ripe_after(patience_ns),
         Verdict::NoFault if incident.answers >= 2 => Ripeness::Nothing,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Suspect, Verdict};
+use crate::cluster::CLOCKS;
 use crate::deviation::Signal;
 use crate::symptom::Symptom;
 
@@ -78,6 +79,8 @@ pub struct Incident {
     /// The silence that it falls under; empty without.
     pub silenced_by: String,
     pub(crate) answers: u32,
+    // So many answers in a row named the same first suspect.
+    pub(crate) agreed: u32,
     pub(crate) asked: u32,
     pub(crate) next_ask_ns: i64,
     pub(crate) notices: u32,
@@ -92,9 +95,9 @@ pub struct Incident {
 }
 
 impl Incident {
-    /// The first suspect, if there is one.
+    /// The first suspect, if there is one. A clock is no service's fault.
     pub fn suspect(&self) -> Option<&Suspect> {
-        self.answer.as_ref().and_then(|answer| answer.suspects.first())
+        self.answer.as_ref().filter(|_| !self.is_clock()).and_then(|answer| answer.suspects.first())
     }
 
     /// Services that suffer from the first suspect.
@@ -136,6 +139,11 @@ impl Incident {
         let services: BTreeSet<&str> =
             self.symptoms.iter().filter(hard).map(|symptom| symptom.subject.service()).collect();
         self.is_strong() || services.len() > 1 || self.symptoms.iter().any(|symptom| symptom.strength >= 5.0)
+    }
+
+    /// Whether clocks disagree, which is a machine's fault.
+    pub fn is_clock(&self) -> bool {
+        self.origins.contains(CLOCKS)
     }
 
     pub(crate) fn verdict(&self) -> Option<Verdict> {

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Verdict;
-use crate::cluster::CLOCKS;
 use crate::incident::Incident;
 
 /// Lines of symptoms.
@@ -98,8 +97,9 @@ impl Notice {
 }
 
 fn title(incident: &Incident) -> String {
-    if incident.origins.contains(CLOCKS) {
-        return "a clock is wrong".to_owned();
+    if incident.is_clock() {
+        let notice = incident.answer.as_ref().and_then(|answer| answer.notices.first());
+        return notice.map_or("clocks disagree", |notice| notice.split(": ").next().unwrap_or(notice)).to_owned();
     }
     let worst = incident.worst(1).first().map_or("", |symptom| symptom.text.as_str()).to_owned();
     let rule = if incident.rule.is_empty() { String::new() } else { format!(" (rule {})", incident.rule) };
@@ -112,7 +112,7 @@ fn title(incident: &Incident) -> String {
 fn text(incident: &Incident) -> String {
     let mut lines = Vec::new();
     let answer = incident.answer.as_ref();
-    let clock = answer.filter(|_| incident.origins.contains(CLOCKS)).and_then(|answer| answer.notices.first());
+    let clock = answer.filter(|_| incident.is_clock()).and_then(|answer| answer.notices.first());
     match (clock, incident.suspect()) {
         (Some(notice), _) => lines.push(format!("Cause: {notice}")),
         (None, Some(suspect)) if incident.verdict() == Some(Verdict::Localised) => {
