@@ -175,7 +175,7 @@ impl Book {
         }
         // Lines of a known service could have come before: that they did not is history, as far as it was watched.
         let since_s = since_s.max(self.heard.first().copied().unwrap_or(slot_s));
-        let absent = if subject.counts_from_zero() { (slot_s - since_s).max(0) / SLOT_S } else { 0 };
+        let absent = if subject.counts_from_zero() { (slot_s - LEARN_AFTER_S - since_s).max(0) / SLOT_S } else { 0 };
         self.series.insert(subject.clone(), Series::new(slot_s, absent.min(i64::from(u32::MAX)) as u32));
         true
     }

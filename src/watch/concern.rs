@@ -16,6 +16,12 @@ const STANDS_OUT: f64 = 0.35;
 
 /// The answer with the suspects that concern the incident first.
 pub(crate) fn concerning(mut answer: Answer, incident: &Incident, calls: &Calls) -> Answer {
+    for suspect in &mut answer.suspects {
+        // What is no number cannot be stored, nor compared.
+        for value in [&mut suspect.score, &mut suspect.confidence] {
+            *value = if value.is_finite() { *value } else { 0.0 };
+        }
+    }
     let first = answer.suspects.first().map_or(0.0, |suspect| suspect.score);
     let only_flow =
         incident.symptoms.iter().all(|symptom| matches!(symptom.signal, Signal::Drop | Signal::Surge));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::SLOT_S;
 use crate::latency::middle;
-use crate::series::{Series, Span};
+use crate::series::{Series, Slot, Span};
 use crate::subject::Subject;
 use crate::tails;
 
@@ -64,7 +64,7 @@ pub(crate) struct Bar {
 }
 
 /// What opens an incident.
-pub(crate) const OPENS: Bar = Bar { windows: &WINDOWS, ratios: 4.3, counts: 6.0, surges: 10.0, size: 1.0 };
+pub(crate) const OPENS: Bar = Bar { windows: &WINDOWS, ratios: 4.3, counts: 5.0, surges: 10.0, size: 1.0 };
 /// What keeps it open.
 pub(crate) const HOLDS: Bar = Bar { windows: &WINDOWS_HOLD, ratios: 2.0, counts: 2.5, surges: 4.0, size: 0.6 };
 
@@ -180,17 +180,26 @@ impl Look<'_> {
         Some(Deviation { usual: history.p95_ns(), now: p95, ..found })
     }
 
-    // From the first slot in which it is nearer to now than to what was usual.
-    fn since(&self, found: Deviation, part: impl Fn(&crate::series::Slot) -> (f64, f64), usual: f64) -> Deviation {
-        let half = (found.now + usual) / 2.0;
-        let newest_s = self.at.fresh_s;
-        let slots = self.series.within(newest_s - 12 * SLOT_S, newest_s);
-        let shows = slots.filter(|slot| {
+    fn since(&self, found: Deviation, part: impl Fn(&Slot) -> (f64, f64), usual: f64) -> Deviation {
+        let half = ((found.now + usual) / 2.0).min(0.5);
+        let shows = |slot: &Slot| {
             let (seen, of) = part(slot);
-            seen >= 1.0 && seen / of.max(1e-9) >= half.min(0.5)
-        });
-        let onset_s = shows.map(|slot| slot.slot_s).min().unwrap_or(found.onset_s);
-        Deviation { onset_s, ..found }
+            seen >= 1.0 && seen / of.max(1e-9) >= half
+        };
+        Deviation { onset_s: self.began(shows).unwrap_or(found.onset_s), ..found }
+    }
+
+    // The first slot that is nearer to now than to what was usual, with no longer pause from there on.
+    fn began(&self, shows: impl Fn(&Slot) -> bool) -> Option<i64> {
+        let newest_s = self.at.fresh_s;
+        let mut began: Option<i64> = None;
+        for slot in self.series.within(newest_s - 12 * SLOT_S, newest_s).filter(|slot| shows(slot)) {
+            if began.is_some_and(|began_s| began_s - slot.slot_s > 2 * SLOT_S) {
+                break;
+            }
+            began = Some(slot.slot_s);
+        }
+        began
     }
 
     fn more(&self, signal: Signal, decades_min: f64, seen_min: f64) -> Option<Deviation> {
@@ -209,8 +218,7 @@ impl Look<'_> {
             let (usual, now) = (usual * 6.0, sum.requests / length * 6.0);
             (decades >= decades_min).then(|| Deviation { signal, decades, usual, now, onset_s: from_s })
         })?;
-        let slots = self.series.within(found.onset_s, self.at.fresh_s);
-        let onset_s = slots.filter(|slot| slot.requests * 12.0 >= found.usual + found.now).map(|slot| slot.slot_s).min();
+        let onset_s = self.began(|slot| slot.requests * 12.0 >= found.usual + found.now);
         Some(Deviation { onset_s: onset_s.unwrap_or(found.onset_s), ..found })
     }
 

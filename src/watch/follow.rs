@@ -12,9 +12,11 @@ use crate::watch::SECOND_NS;
 const PAUSES_S: [i64; 8] = [5, 5, 10, 15, 30, 60, 120, 300];
 /// A fault window need not be longer to tell what a fault is.
 const WINDOW_NS: i64 = 900 * SECOND_NS;
-/// So much of a fault has to be seen, and so many answers in a row have to name a suspect, before it is believed.
-const BELIEVED_NS: i64 = 20 * SECOND_NS;
-const BELIEVED_ANSWERS: u32 = 2;
+/// So much of a fault has to be seen before a suspect is believed, unless so many answers in a row name it and a
+/// little was seen.
+const BELIEVED_NS: i64 = 40 * SECOND_NS;
+const AGREED_NS: i64 = 25 * SECOND_NS;
+const AGREED_ANSWERS: u32 = 2;
 /// A weak deviation that nobody answers for, or that points nowhere, is told or dropped after so long.
 const WEAK_NS: i64 = 60 * SECOND_NS;
 const NOWHERE_NS: i64 = 90 * SECOND_NS;
@@ -33,7 +35,7 @@ pub(crate) fn follow(
     now_ns: i64,
     events: &mut Vec<Event>,
 ) {
-    if !incident.is_active() || incident.closed_ns > 0 {
+    if !incident.is_active() {
         return;
     }
     // What flaps is watched longer each time.
@@ -139,7 +141,8 @@ fn ripeness(incident: &Incident, settings: &Settings, now_ns: i64) -> Ripeness {
         return Ripeness::Ripe;
     }
     match answer.verdict {
-        Verdict::Localised if shown_ns >= BELIEVED_NS && incident.agreed >= BELIEVED_ANSWERS => Ripeness::Ripe,
+        Verdict::Localised if shown_ns >= BELIEVED_NS => Ripeness::Ripe,
+        Verdict::Localised if shown_ns >= AGREED_NS && incident.agreed >= AGREED_ANSWERS => Ripeness::Ripe,
         Verdict::Localised => ripe_after(patience_ns),
         _ if strong => ripe_after(patience_ns),
         Verdict::NoFault if incident.answers >= 2 => Ripeness::Nothing,

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Suspect, Verdict};
 use crate::cluster::CLOCKS;
-use crate::deviation::Signal;
 use crate::symptom::Symptom;
 
 /// Symptoms kept of one incident; further ones are counted.
@@ -116,7 +115,7 @@ impl Incident {
     }
 
     pub(crate) fn is_active(&self) -> bool {
-        matches!(self.state, State::Suspected | State::Open | State::Dropped)
+        self.closed_ns == 0 && matches!(self.state, State::Suspected | State::Open | State::Dropped)
     }
 
     pub(crate) fn is_watched(&self) -> bool {
@@ -125,12 +124,7 @@ impl Incident {
 
     /// Whether it is told whatever localisation says of it.
     pub(crate) fn is_strong(&self) -> bool {
-        let strong = |symptom: &Symptom| match symptom.signal {
-            Signal::Rule => true,
-            Signal::Surge => false,
-            _ => symptom.strength >= 9.0,
-        };
-        !self.rule.is_empty() || self.symptoms.iter().any(strong)
+        !self.rule.is_empty() || self.symptoms.iter().any(Symptom::is_strong)
     }
 
     /// Whether it is more than chance in one place: then localisation is asked.
@@ -138,7 +132,7 @@ impl Incident {
         let hard = |symptom: &&Symptom| symptom.signal.is_hard();
         let services: BTreeSet<&str> =
             self.symptoms.iter().filter(hard).map(|symptom| symptom.subject.service()).collect();
-        self.is_strong() || services.len() > 1 || self.symptoms.iter().any(|symptom| symptom.strength >= 5.0)
+        self.is_strong() || services.len() > 1 || self.symptoms.iter().any(Symptom::is_notable)
     }
 
     /// Whether clocks disagree, which is a machine's fault.
@@ -164,10 +158,19 @@ impl Incident {
         if self.symptoms.len() >= SYMPTOMS_MAX {
             return Taken::Beyond;
         }
-        // What joins later may have begun earlier; not by much, or it would be another story.
-        self.onset_ns = self.onset_ns.min(seen.since_ns.max(self.onset_ns.saturating_sub(EARLIER_NS)));
         self.symptoms.push(seen.clone());
+        self.onset_ns = self.began();
         Taken::New
+    }
+
+    // When the first of the strong symptoms began; weak ones may be chance. Once known, it does not move on.
+    fn began(&self) -> i64 {
+        let strongest = self.symptoms.iter().map(|symptom| symptom.strength).fold(0.0, f64::max);
+        let strong = self.symptoms.iter().filter(|symptom| symptom.strength >= strongest.min(20.0) / 2.0);
+        let first_ns = strong.map(|symptom| symptom.since_ns).min().unwrap_or(self.onset_ns);
+        let known_ns = if self.onset_ns == 0 { first_ns } else { self.onset_ns };
+        // What joins later may have begun earlier; not by much, or it would be another story.
+        if self.state == State::Suspected { first_ns } else { known_ns.min(first_ns.max(known_ns.saturating_sub(EARLIER_NS))) }
     }
 
     pub(crate) fn add_origin(&mut self, origin: &str) {

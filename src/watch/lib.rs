@@ -44,6 +44,8 @@ mod tails;
 #[cfg(test)]
 mod tests_incidents;
 #[cfg(test)]
+mod tests_kit;
+#[cfg(test)]
 mod tests_properties;
 #[cfg(test)]
 mod tests_rules;

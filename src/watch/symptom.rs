@@ -6,6 +6,10 @@ use crate::deviation::{Deviation, Signal};
 use crate::subject::Subject;
 
 const SECOND_NS: i64 = 1_000_000_000;
+/// Decades.
+const STRONG: f64 = 9.0;
+const NOTABLE: f64 = 5.0;
+const NOTABLE_WARNING: f64 = 6.0;
 
 /// Something that deviates, or did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,13 +39,25 @@ impl Symptom {
             rule: String::new(),
             since_ns: found.onset_s.saturating_mul(SECOND_NS),
             last_ns: now_ns,
-            strength: found.decades.min(300.0),
+            // Short enough to be read as it was written.
+            strength: (found.decades.min(300.0) * 100.0).round() / 100.0,
             text: text(subject, found),
         }
     }
 
     pub(crate) fn is(&self, other: &Symptom) -> bool {
         self.signal == other.signal && self.rule == other.rule && self.subject == other.subject
+    }
+
+    /// Whether it is told whatever localisation says of it. More to do is no fault.
+    pub(crate) fn is_strong(&self) -> bool {
+        self.signal == Signal::Rule || (self.signal != Signal::Surge && self.strength >= STRONG)
+    }
+
+    /// Whether localisation is asked though nothing else deviates. Warnings come and go.
+    pub(crate) fn is_notable(&self) -> bool {
+        let is_warning = matches!(self.subject, Subject::Lines { severity: ..17, .. }) && self.signal == Signal::Lines;
+        self.strength >= if is_warning { NOTABLE_WARNING } else { NOTABLE }
     }
 
     /// Takes what was seen of it now.

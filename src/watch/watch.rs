@@ -26,6 +26,8 @@ pub(crate) const SECOND_NS: i64 = 1_000_000_000;
 const BACK_NS: i64 = 5 * SECOND_NS;
 /// Nobody ticks for so long: the time between was not watched.
 const GAP_NS: i64 = 180 * SECOND_NS;
+/// Weak deviations that localisation is asked about at a time.
+const WEAK_MAX: usize = 5;
 /// Closed incidents' slots are kept out of what is learnt anew after a start.
 const EXCLUDED_S: i64 = 2 * 3_600;
 
@@ -156,8 +158,7 @@ impl Watch {
         let origins: BTreeSet<&str> = clusters.iter().map(|cluster| cluster.origin.as_str()).collect();
         let mut beyond: BTreeMap<String, u64> = BTreeMap::new();
         for cluster in &clusters {
-            let opening = cluster.symptoms.iter().any(|place| opens[*place]);
-            let Some(place) = self.home(cluster, &seen, &origins, opening, now_ns, &mut events) else { continue };
+            let Some(place) = self.home(cluster, (&seen, &opens), &origins, now_ns, &mut events) else { continue };
             let incident = &mut self.incidents[place];
             incident.add_origin(&cluster.origin);
             let mut fresh = false;
@@ -264,12 +265,12 @@ impl Watch {
     fn home(
         &mut self,
         cluster: &Cluster,
-        seen: &[Symptom],
+        (seen, opens): (&[Symptom], &[bool]),
         origins: &BTreeSet<&str>,
-        opening: bool,
         now_ns: i64,
         events: &mut Vec<Event>,
     ) -> Option<usize> {
+        let opening = cluster.symptoms.iter().any(|place| opens[*place]);
         let origin = cluster.origin.as_str();
         let has = |incident: &Incident| {
             cluster.symptoms.iter().any(|place| incident.symptoms.iter().any(|known| known.is(&seen[*place])))
@@ -286,6 +287,17 @@ impl Watch {
         };
         let found: Vec<usize> = (0..self.incidents.len())
             .filter(|place| from_here(&self.incidents[*place]) || on_the_way(&self.incidents[*place]))
+            .collect();
+        // What was nothing takes no part in what is something: its past would be taken for the beginning.
+        let strong = opening && cluster.symptoms.iter().any(|place| opens[*place] && seen[*place].is_strong());
+        let found: Vec<usize> = found
+            .into_iter()
+            .filter(|place| {
+                let incident = &mut self.incidents[*place];
+                let ends = strong && incident.state == State::Dropped;
+                incident.closed_ns = if ends { now_ns } else { incident.closed_ns };
+                !ends
+            })
             .collect();
         if let Some(keep) = found.iter().copied().find(|place| self.incidents[*place].told_open).or(found.first().copied()) {
             for other in found.into_iter().filter(|other| *other != keep) {
@@ -321,12 +333,12 @@ impl Watch {
             return Some(place);
         }
         let symptoms = cluster.symptoms.iter().map(|place| &seen[*place]);
-        let onset_ns = symptoms.clone().map(|symptom| symptom.since_ns).min().unwrap_or(now_ns);
-        let mut incident = Incident { onset_ns, noticed_ns: now_ns, last_ns: now_ns, ..Incident::default() };
+        let mut incident = Incident { noticed_ns: now_ns, last_ns: now_ns, ..Incident::default() };
         symptoms.for_each(|symptom| {
             incident.take(symptom);
         });
-        if !incident.is_worth_asking() {
+        let weak = self.incidents.iter().filter(|other| other.state == State::Suspected && !other.is_strong()).count();
+        if !incident.is_worth_asking() || (weak >= WEAK_MAX && !incident.is_strong()) {
             return None;
         }
         self.number += 1;
