@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::config_checks;
 use crate::keys::{Form, KEYS, environment_name};
+use crate::notify::{Form as Message, Receiver};
 
 /// What the configuration resolves to.
 #[derive(Clone, Debug)]
@@ -36,6 +37,12 @@ pub(crate) struct Config {
     pub(crate) zipkin: serve::ZipkinConfig,
     /// Origins whose pages may use the Zipkin port.
     pub(crate) zipkin_cors_origins: Vec<String>,
+    /// Whether incidents are watched for.
+    pub(crate) watch_enabled: bool,
+    /// Who is told of them.
+    pub(crate) receivers: Vec<Receiver>,
+    /// Address of the UI in messages.
+    pub(crate) base_url: String,
     /// Whether tenants are separated.
     pub(crate) tenancy_enabled: bool,
     /// Bearer tokens as written.
@@ -345,7 +352,9 @@ impl Config {
                 let _ = writeln!(out, "{}{part}:", "  ".repeat(open.len()));
                 open.push(part);
             }
-            let shown = if (key.form == Form::Secret || key.name == "access.tokens") && !value.is_empty() {
+            let shown = if (key.form == Form::Secret || ["access.tokens", "notify.slack"].contains(&key.name))
+                && !value.is_empty()
+            {
                 "********"
             } else {
                 value
@@ -553,6 +562,12 @@ fn resolve(written: Written) -> Result<Config, ConfigError> {
             query_timeout: w.duration("zipkin.query_timeout")?,
         },
         zipkin_cors_origins: w.list("zipkin.cors_origins"),
+        watch_enabled: w.boolean("watch.enabled")?,
+        receivers: resolve_receivers(w)?,
+        base_url: match w.text("notify.base_url") {
+            "" => format!("http://127.0.0.1:{}", w.text("ports.http")),
+            given => given.to_owned(),
+        },
         tenancy_enabled: w.boolean("tenancy.enabled")?,
         tokens: w.list("access.tokens"),
         allowed_hosts: w.list("access.allowed_hosts"),
@@ -589,6 +604,24 @@ fn resolve_durability(w: &Written) -> PerReceiver {
         otlp: level("ingest.otlp_durability").unwrap_or(usual),
         zipkin: level("ingest.zipkin_durability").unwrap_or(usual),
     }
+}
+
+fn resolve_receivers(w: &Written) -> Result<Vec<Receiver>, ConfigError> {
+    let mut receivers = Vec::new();
+    let forms = [
+        ("notify.webhooks", Message::Webhook),
+        ("notify.slack", Message::Slack),
+        ("notify.alertmanager", Message::Alertmanager),
+    ];
+    for (name, form) in forms {
+        for url in w.list(name) {
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                return Err(w.bad(name, "give URLs that begin with http:// or https://"));
+            }
+            receivers.push(Receiver { form, url });
+        }
+    }
+    Ok(receivers)
 }
 
 fn resolve_ingest(w: &Written) -> Result<Ingest, ConfigError> {

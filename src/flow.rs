@@ -30,12 +30,13 @@ use crate::deliver::{DELIVERY_SEQUENCE, Delivery, Progress, StoreState};
 use crate::intake::Door;
 use crate::lanes::{Bounds, Lanes, Message, Payload, Start, tell};
 use crate::listen::{self, Port};
+use crate::notify::Outbox;
 use crate::patterns::Keeper;
 use crate::roll::Roller;
 use crate::status::{Acceptance, Health};
 use crate::vitals::Vitals;
 use crate::waterline::Waterline;
-use crate::{clock, descriptors, evidence, pattern_metrics, recover, roll_metrics, storage};
+use crate::{clock, descriptors, evidence, pattern_metrics, recover, roll_metrics, storage, watch_metrics, watching};
 
 /// Open requests may end within this time after the signal.
 const GRACE: Duration = Duration::from_secs(2);
@@ -151,7 +152,15 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     // Intake and doors, last: now there is a place for everything.
     let acceptance = Arc::new(Acceptance::new(journal.clone()));
     let view = View::new(store.clone());
-    let keeping = tokio::spawn(evidence::keep(store.clone(), view.clone(), reigns, roll_metrics));
+    let keeping = tokio::spawn(evidence::keep(store.clone(), view.clone(), reigns.clone(), roll_metrics));
+    // The watch, while we roll: what is counted to incidents, incidents to messages.
+    let watch_metrics = watch_metrics::Metrics::register(&mut registry);
+    let (receivers, base_url) = (config.receivers.clone(), config.base_url.clone());
+    let (outbox, carrier) = Outbox::new(store.clone(), view.clone(), receivers, base_url, watch_metrics.clone());
+    let carrying = tokio::spawn(carrier.run(reigns.clone()));
+    let looking_out = config
+        .watch_enabled
+        .then(|| tokio::spawn(watching::run(store.clone(), view.clone(), reigns, outbox, watch_metrics)));
     let names = view.clone();
     let intake = Door::new(
         journal.clone(),
@@ -221,6 +230,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     keeping_patterns.abort();
     rolling.abort();
     keeping.abort();
+    carrying.abort();
+    looking_out.inspect(|looking_out| looking_out.abort());
     releasing.abort();
     journal.release(waterline.level());
     journal.set_totals(books.totals());

@@ -163,6 +163,21 @@ pub(crate) const KEYS: &[Key] = &[
     key("zipkin.default_lookback", "24h", Form::Duration, "Window of Zipkin searches and dependencies that name none."),
     key("zipkin.query_limit", "10", Form::Number, "Traces in a list of Zipkin's API when no limit is given."),
     key("zipkin.query_timeout", "11s", Form::Duration, "Longest time for one answer of Zipkin's API."),
+    key("watch.enabled", "true", Form::Bool, "Whether incidents are watched for."),
+    key(
+        "notify.webhooks",
+        "",
+        Form::List,
+        "URLs that get a JSON object for every message about an incident: `id` (the same for a repeat), `kind` (opened, updated, closed), `title`, `text`, `suspect`, `url`.",
+    ),
+    key("notify.slack", "", Form::List, "Slack's incoming webhooks, and those of others who understand them."),
+    key("notify.alertmanager", "", Form::List, "Addresses of Alertmanager's `/api/v2/alerts`."),
+    key(
+        "notify.base_url",
+        "",
+        Form::Text,
+        "Address of this server's pages in messages. Empty: `http://127.0.0.1` and `ports.http`.",
+    ),
     key("zipkin.cors_origins", "*", Form::List, "Origins whose pages may use the Zipkin port. Empty: none."),
     key(
         "tenancy.enabled",

@@ -25,6 +25,7 @@ mod lanes;
 mod listen;
 mod locate_report;
 mod mcp;
+mod notify;
 mod pattern_books;
 mod pattern_metrics;
 mod patterns;
@@ -40,6 +41,8 @@ mod sift;
 mod status;
 mod storage;
 mod vitals;
+mod watch_metrics;
+mod watching;
 mod waterline;
 
 use std::process::ExitCode;

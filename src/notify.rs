@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ::watch::{Notice, alertmanager, slack, webhook};
 use model::time::SECOND_NS;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +14,6 @@ use store::{LookupError, Store};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
 use view::View;
-use ::watch::{Notice, alertmanager, slack, webhook};
 
 use crate::clock;
 use crate::watch_metrics::Metrics;
@@ -79,7 +79,13 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// An outbox, and who carries out what is posted.
-    pub(crate) fn new(store: Store, view: View, receivers: Vec<Receiver>, base: String, metrics: Metrics) -> (Outbox, Carrier) {
+    pub(crate) fn new(
+        store: Store,
+        view: View,
+        receivers: Vec<Receiver>,
+        base: String,
+        metrics: Metrics,
+    ) -> (Outbox, Carrier) {
         let (posted, taken) = mpsc::unbounded_channel();
         let outbox = Outbox { store: store.clone(), receivers, posted };
         (outbox, Carrier { store, view, base, metrics, taken, waiting: BTreeMap::new() })
@@ -162,8 +168,13 @@ impl Carrier {
     // The first message of every receiver, where it is due; all at the same time.
     async fn carry(&mut self) {
         let now_ns = clock::now_ns();
-        let due: Vec<Waiting> =
-            self.waiting.values().filter_map(|queue| queue.first()).filter(|first| first.due_ns <= now_ns).cloned().collect();
+        let due: Vec<Waiting> = self
+            .waiting
+            .values()
+            .filter_map(|queue| queue.first())
+            .filter(|first| first.due_ns <= now_ns)
+            .cloned()
+            .collect();
         let base = &self.base;
         let sent = futures_util::future::join_all(due.iter().map(|waiting| send(&waiting.message, base))).await;
         for (waiting, sent) in due.into_iter().zip(sent) {
@@ -171,7 +182,9 @@ impl Carrier {
             let is_old = now_ns.saturating_sub(waiting.message.notice.at_ns) > GIVE_UP_NS;
             match sent {
                 Ok(()) => self.metrics.delivered.inc(),
-                Err(reason) if is_old => warn!(%reason, id = waiting.id, "a message is given up: nobody took it for three days"),
+                Err(reason) if is_old => {
+                    warn!(%reason, id = waiting.id, "a message is given up: nobody took it for three days")
+                }
                 Err(reason) => {
                     self.metrics.undelivered.inc();
                     if waiting.failures == 0 {
@@ -186,7 +199,8 @@ impl Carrier {
                 }
             }
             let Waiting { tenant, id, message, .. } = waiting;
-            let done = Record::new(&tenant, (KIND, &id), message.notice.at_ns, clock::now_ns(), String::new()).deleted();
+            let done =
+                Record::new(&tenant, (KIND, &id), message.notice.at_ns, clock::now_ns(), String::new()).deleted();
             // Delivered and not noted: it is repeated after a restart, under the same id.
             if let Err(error) = self.store.write_records(&[done]).await {
                 debug!(%error, "a delivery cannot be noted");

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::deliver::StoreState;
 use crate::lanes::{Message, Payload, tell};
 use crate::roll::CatchUp;
+use crate::watching;
 use crate::waterline::Waterline;
 
 /// Data that waits longer than this for an insert counts as a slow store.
@@ -146,6 +147,10 @@ impl Status for Health {
             }
             StoreState::Refusing(reason) => Readiness::Degraded(refusing(reason)),
         }
+    }
+
+    fn check_wish(&self, kind: &str, body: &str) -> Result<(String, String), String> {
+        watching::check_wish(kind, body)
     }
 
     fn freshen(&self) -> Freshening<'_> {

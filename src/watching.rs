@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use ::watch::{Answer, Event, Observation, Settings, Snapshot, Subject, Suspect, Verdict, Watch};
 use model::time::SECOND_NS;
 use store::records::Record;
-use store::rollup::watch::{ClockSlot, Counted};
 use store::rollup::Rolling;
+use store::rollup::watch::{ClockSlot, Counted};
 use store::{LookupError, Store};
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -19,7 +20,6 @@ use view::View;
 use view::incidents::{INCIDENT, RULE, SILENCE};
 use view::suspects::{SuspectsAnswer, SuspectsQuestion};
 use view::time::{TimePoint, TimeRange};
-use ::watch::{Answer, Event, Observation, Settings, Snapshot, Subject, Suspect, Verdict, Watch};
 
 use crate::clock;
 use crate::notify::Outbox;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use access::Access;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
-use view::View;
+use view::graph::{GraphAnswer, GraphQuestion};
+use view::{View, ViewError};
 
 use crate::metrics::Metrics;
 use crate::status::Status;
@@ -24,6 +25,17 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// The service graph, with what has just come.
+    pub(crate) async fn graph(
+        &self,
+        tenant: &str,
+        question: GraphQuestion,
+        now_ns: i64,
+    ) -> Result<GraphAnswer, ViewError> {
+        self.status.freshen().await;
+        self.view.graph(tenant, question, now_ns).await
+    }
+
     pub(crate) fn new(
         view: View,
         status: Arc<impl Status>,

@@ -299,8 +299,7 @@ pub(crate) async fn graph(State(app): State<Arc<App>>, Extension(caller): Extens
         return Err(Error::invalid("`hops` counts from a `service`").into());
     }
     let question = GraphQuestion { range: params.range()?, service, hops };
-    app.status.freshen().await;
-    let answer = app.view.graph(&caller.tenant, question, app.status.now_ns()).await?;
+    let answer = app.graph(&caller.tenant, question, app.status.now_ns()).await?;
     json_aside(if is_panel { OneGraph::NodeGraph(answer.node_graph()) } else { OneGraph::Graph(answer) }).await
 }
 

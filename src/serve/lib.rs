@@ -12,6 +12,7 @@ mod app;
 mod ask;
 mod changes;
 mod guard;
+mod incidents;
 mod mcp;
 mod metrics;
 mod openapi;

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::OpenApi;
 
-use crate::{answer, ask, changes, process};
+use crate::{answer, ask, changes, incidents, process};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,14 @@ use crate::{answer, ask, changes, process};
         ask::suspects,
         ask::tell_feedback,
         ask::feedback,
+        incidents::incidents,
+        incidents::incident,
+        incidents::rules,
+        incidents::put_rule,
+        incidents::end_rule,
+        incidents::silences,
+        incidents::put_silence,
+        incidents::end_silence,
         ask::ledger,
         process::ingest,
         process::flush,

@@ -6,7 +6,7 @@ use access::Error;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware::Next};
 use http::header::{
     ALLOW, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -20,7 +20,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::answer::{Failure, with_allow};
 use crate::app::App;
-use crate::{Config, ask, changes, guard, mcp, openapi, process, ui, zipkin};
+use crate::{Config, ask, changes, guard, incidents, mcp, openapi, process, ui, zipkin};
 
 /// Answers below this size are not worth compressing.
 const COMPRESS_BYTES_MIN: u64 = 1_024;
@@ -58,6 +58,10 @@ routes! {
         get "/api/v1/graph" => ask::graph;
         post "/api/v1/suspects" => ask::suspects;
         get "/api/v1/feedback" => ask::feedback;
+        get "/api/v1/incidents" => incidents::incidents;
+        get "/api/v1/incidents/{id}" => incidents::incident;
+        get "/api/v1/rules" => incidents::rules;
+        get "/api/v1/silences" => incidents::silences;
         get "/api/v1/ledger" => ask::ledger;
     }
     readers(guard::reader) {
@@ -67,6 +71,10 @@ routes! {
     }
     changes(guard::change) {
         post "/api/v1/feedback" => ask::tell_feedback;
+        post "/api/v1/rules" => incidents::put_rule;
+        delete "/api/v1/rules/{name}" => incidents::end_rule;
+        post "/api/v1/silences" => incidents::put_silence;
+        delete "/api/v1/silences/{id}" => incidents::end_silence;
         post "/api/v1/flush" => process::flush;
     }
     anybody(nothing) {

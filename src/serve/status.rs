@@ -27,6 +27,9 @@ pub trait Status: Send + Sync + 'static {
         Box::pin(async {})
     }
 
+    /// Whether a rule or silence (`kind`) makes sense: its id, and its text as it is to be kept; else what is wrong.
+    fn check_wish(&self, kind: &str, body: &str) -> Result<(String, String), String>;
+
     /// What came in on the Zipkin port, over HTTP and over gRPC.
     fn zipkin_collected(&self) -> [Collected; 2] {
         Default::default()

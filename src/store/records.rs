@@ -28,6 +28,27 @@ pub struct Record {
     pub generation: u64,
 }
 
+impl Record {
+    /// A record, by kind and id, as it stands now.
+    pub fn new(tenant: &str, (kind, id): (&str, &str), at_ns: i64, now_ns: i64, body: String) -> Record {
+        Record {
+            tenant: tenant.to_owned(),
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            at_ns,
+            deleted: false,
+            body,
+            generation: now_ns.unsigned_abs(),
+        }
+    }
+
+    /// The end of it.
+    #[must_use]
+    pub fn deleted(self) -> Record {
+        Record { deleted: true, ..self }
+    }
+}
+
 impl Store {
     /// Writes records; those that are read afterwards are these.
     ///

@@ -108,16 +108,8 @@ impl View {
         let FeedbackQuestion { service, right, actual, comment, .. } = said;
         let id = format!("{}-{}-{service}", window.from_ns, window.to_ns);
         let body = Body { from_ns: window.from_ns, to_ns: window.to_ns, service, right, actual, comment };
-        let record = Record {
-            tenant: tenant.to_owned(),
-            kind: KIND.to_owned(),
-            id: id.clone(),
-            at_ns: now_ns,
-            deleted: false,
-            body: serde_json::to_string(&body).map_err(|error| ViewError::Broken(error.to_string()))?,
-            generation: now_ns.unsigned_abs(),
-        };
-        self.store.write_records(&[record]).await?;
+        let text = serde_json::to_string(&body).map_err(|error| ViewError::Broken(error.to_string()))?;
+        self.store.write_records(&[Record::new(tenant, (KIND, &id), now_ns, now_ns, text)]).await?;
         Ok(feedback(id, now_ns, body))
     }
 

@@ -14,6 +14,7 @@ pub mod edge;
 mod error;
 pub mod feedback;
 pub mod graph;
+pub mod incidents;
 pub mod ingest;
 pub mod layout;
 pub mod ledger;

@@ -52,6 +52,8 @@ impl Calls {
 
     /// Whether one calls the other.
     pub(crate) fn touch(&self, one: &str, other: &str) -> bool {
-        one == other || self.callees(one).any(|callee| callee == other) || self.callers(one).any(|caller| caller == other)
+        one == other
+            || self.callees(one).any(|callee| callee == other)
+            || self.callers(one).any(|caller| caller == other)
     }
 }

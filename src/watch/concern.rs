@@ -23,8 +23,7 @@ pub(crate) fn concerning(mut answer: Answer, incident: &Incident, calls: &Calls)
         }
     }
     let first = answer.suspects.first().map_or(0.0, |suspect| suspect.score);
-    let only_flow =
-        incident.symptoms.iter().all(|symptom| matches!(symptom.signal, Signal::Drop | Signal::Surge));
+    let only_flow = incident.symptoms.iter().all(|symptom| matches!(symptom.signal, Signal::Drop | Signal::Surge));
     // Missing traffic may come from anywhere.
     if !only_flow && !incident.is_clock() {
         let mut own: BTreeSet<&str> = incident.services();

@@ -128,9 +128,9 @@ impl Look<'_> {
     // Of equally unlikely windows the shorter: it says more of now.
     fn best(&self, newest_s: i64, judge: impl Fn(i64, i64) -> Option<Deviation>) -> Option<Deviation> {
         let windows = self.bar.windows.iter().map(|slots| (newest_s - slots * SLOT_S, newest_s));
-        windows.filter_map(|(from_s, to_s)| judge(from_s, to_s)).reduce(|best, next| {
-            if next.decades > best.decades { next } else { best }
-        })
+        windows
+            .filter_map(|(from_s, to_s)| judge(from_s, to_s))
+            .reduce(|best, next| if next.decades > best.decades { next } else { best })
     }
 
     fn errors(&self, signal: Signal) -> Option<Deviation> {
@@ -245,7 +245,8 @@ impl Look<'_> {
         })?;
         // Back to the last slot that was as usual.
         let newest_s = self.at.settled_s;
-        let usual = self.series.within(newest_s - 13 * SLOT_S, newest_s).find(|slot| slot.requests * 12.0 > found.usual);
+        let usual =
+            self.series.within(newest_s - 13 * SLOT_S, newest_s).find(|slot| slot.requests * 12.0 > found.usual);
         let onset_s = usual.map_or(found.onset_s, |slot| slot.slot_s + SLOT_S).min(found.onset_s);
         Some(Deviation { onset_s: onset_s.max(newest_s - 12 * SLOT_S), ..found })
     }

@@ -170,7 +170,11 @@ impl Incident {
         let first_ns = strong.map(|symptom| symptom.since_ns).min().unwrap_or(self.onset_ns);
         let known_ns = if self.onset_ns == 0 { first_ns } else { self.onset_ns };
         // What joins later may have begun earlier; not by much, or it would be another story.
-        if self.state == State::Suspected { first_ns } else { known_ns.min(first_ns.max(known_ns.saturating_sub(EARLIER_NS))) }
+        if self.state == State::Suspected {
+            first_ns
+        } else {
+            known_ns.min(first_ns.max(known_ns.saturating_sub(EARLIER_NS)))
+        }
     }
 
     pub(crate) fn add_origin(&mut self, origin: &str) {

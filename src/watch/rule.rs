@@ -244,7 +244,10 @@ mod tests {
             (r#"{"name":"a","when":{"kind":"absence","service":"pay","for_s":300,"foo":1}}"#, "foo"),
             (r#"{"name":"a","what":1,"when":{"kind":"absence","service":"pay","for_s":300}}"#, "what"),
             (r#"{"name":"a","when":{"kind":"presence","service":"pay"}}"#, "presence"),
-            (r#"{"name":"a","when":{"kind":"threshold","signal":"error_ratio","service":"p","window_s":60}}"#, "`above`"),
+            (
+                r#"{"name":"a","when":{"kind":"threshold","signal":"error_ratio","service":"p","window_s":60}}"#,
+                "`above`",
+            ),
             (
                 r#"{"name":"a","when":{"kind":"threshold","signal":"error_ratio","service":"p","above":5,"window_s":60}}"#,
                 "`above`",

@@ -110,7 +110,9 @@ impl Watch {
     /// # Errors
     /// What is wrong with the first that is; then all stays as it was.
     pub fn set_silences(&mut self, silences: Vec<Silence>) -> Result<(), String> {
-        silences.iter().try_for_each(|silence| silence.check().map_err(|error| format!("silence `{}`: {error}", silence.id)))?;
+        silences
+            .iter()
+            .try_for_each(|silence| silence.check().map_err(|error| format!("silence `{}`: {error}", silence.id)))?;
         self.silences = silences;
         Ok(())
     }
@@ -200,9 +202,8 @@ impl Watch {
         let answer = concerning(answer, &self.incidents[place], &self.calls);
         follow::answered(&mut self.incidents[place], answer);
         let is_watched = |incident: &Incident| incident.is_watched();
-        let others: Vec<usize> = (0..self.incidents.len())
-            .filter(|other| *other != place && is_watched(&self.incidents[*other]))
-            .collect();
+        let others: Vec<usize> =
+            (0..self.incidents.len()).filter(|other| *other != place && is_watched(&self.incidents[*other])).collect();
         for other in others {
             let (this, that) = (&self.incidents[place], &self.incidents[other]);
             if !is_watched(this) || !(is_part(this, that) || is_part(that, this)) {
@@ -237,7 +238,9 @@ impl Watch {
     // Symptoms of now, and which of them are strong enough to open an incident.
     fn symptoms(&self, at: At, now_ns: i64) -> (Vec<Symptom>, Vec<bool>) {
         let mut known: BTreeMap<&Subject, BTreeSet<Signal>> = BTreeMap::new();
-        for symptom in self.incidents.iter().filter(|incident| incident.is_active()).flat_map(|incident| &incident.symptoms) {
+        for symptom in
+            self.incidents.iter().filter(|incident| incident.is_active()).flat_map(|incident| &incident.symptoms)
+        {
             known.entry(&symptom.subject).or_default().insert(symptom.signal);
         }
         let (mut seen, mut opens) = (Vec::new(), Vec::new());
@@ -299,7 +302,9 @@ impl Watch {
                 !ends
             })
             .collect();
-        if let Some(keep) = found.iter().copied().find(|place| self.incidents[*place].told_open).or(found.first().copied()) {
+        if let Some(keep) =
+            found.iter().copied().find(|place| self.incidents[*place].told_open).or(found.first().copied())
+        {
             for other in found.into_iter().filter(|other| *other != keep) {
                 if self.incidents[other].is_watched() {
                     self.fold(other, keep, now_ns, events);
@@ -309,8 +314,7 @@ impl Watch {
         }
         // One that had symptoms here; one that is suffered from here.
         let here = |incident: &Incident| {
-            active(incident)
-                && ((incident.services().contains(origin) && has(incident)) || (!opening && has(incident)))
+            active(incident) && ((incident.services().contains(origin) && has(incident)) || (!opening && has(incident)))
         };
         let suffers = |incident: &Incident| {
             incident.is_watched()

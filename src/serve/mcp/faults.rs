@@ -40,7 +40,7 @@ pub(super) async fn find(asked: &Asked<'_>) -> Result<Reply, Failure> {
     // Beside it: the range before it, or as long a time where there is none.
     let before_ns = if whole.0 < from_ns { whole.0 } else { from_ns.saturating_sub(to_ns - from_ns) };
     let graph = async |range: TimeRange| {
-        view.graph(asked.tenant, GraphQuestion { range, ..GraphQuestion::default() }, asked.now_ns).await
+        asked.app.graph(asked.tenant, GraphQuestion { range, ..GraphQuestion::default() }, asked.now_ns).await
     };
     let (before, now) = (graph(between(before_ns, from_ns)).await?, graph(fault).await?);
     let service = asked.params.owned("service");

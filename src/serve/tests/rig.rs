@@ -37,6 +37,10 @@ struct Fake {
 }
 
 impl Status for Fake {
+    fn check_wish(&self, kind: &str, _: &str) -> Result<(String, String), String> {
+        Err(format!("this server keeps no {kind}"))
+    }
+
     fn now_ns(&self) -> i64 {
         self.now_ns.load(Ordering::Relaxed)
     }

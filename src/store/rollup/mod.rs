@@ -7,6 +7,7 @@
 
 mod patterns;
 mod rows;
+pub mod watch;
 
 use std::time::Duration;
 

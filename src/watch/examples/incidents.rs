@@ -15,7 +15,8 @@ const UNTIL_S: i64 = FROM_S + 180;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).and_then(|at| arguments.get(at + 1));
+    let value =
+        |flag: &str| arguments.iter().position(|argument| argument == flag).and_then(|at| arguments.get(at + 1));
     let rates: Vec<f64> =
         value("--rates").map_or("5,20,50", String::as_str).split(',').filter_map(|rate| rate.parse().ok()).collect();
     let seeds: u64 = value("--seeds").and_then(|seeds| seeds.parse().ok()).unwrap_or(1);
@@ -113,11 +114,18 @@ fn dump(run: &Run) {
             incident.origins
         );
         for symptom in incident.worst(8) {
-            println!("        {:.1} since {} {:?} {}", symptom.strength, at(symptom.since_ns), symptom.signal, symptom.text);
+            println!(
+                "        {:.1} since {} {:?} {}",
+                symptom.strength,
+                at(symptom.since_ns),
+                symptom.signal,
+                symptom.text
+            );
         }
     }
     for (at, id, answer) in run.answers.iter().take(8) {
-        let suspects: Vec<String> = answer.suspects.iter().take(3).map(|of| format!("{} {:.2}", of.service, of.score)).collect();
+        let suspects: Vec<String> =
+            answer.suspects.iter().take(3).map(|of| format!("{} {:.2}", of.service, of.score)).collect();
         println!("    answer {at} {id} {:?} {suspects:?}", answer.verdict);
     }
 }

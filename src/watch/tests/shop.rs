@@ -133,7 +133,8 @@ fn a_silence_that_ends_during_an_incident() {
 #[test]
 fn flapping() {
     let faults = (0..3).map(|round| ("exception".to_owned(), FROM_S + round * 240, FROM_S + round * 240 + 60));
-    let run = Run::whole(&Case { rate: 5.0, seed: 1, length_s: FROM_S + 1_100, faults: faults.collect(), ..Case::default() });
+    let run =
+        Run::whole(&Case { rate: 5.0, seed: 1, length_s: FROM_S + 1_100, faults: faults.collect(), ..Case::default() });
     let opened = run.told.iter().filter(|(_, notice)| notice.kind == NoticeKind::Opened).count();
     assert_eq!(opened, 1, "{}", told(&run));
     assert!(run.told.len() <= 4, "{}", told(&run));
