@@ -190,8 +190,7 @@ impl Book {
         self.operations = self.series.len() - self.patterns - self.series.keys().filter(others).count();
         let entries = self.series.iter().filter(|(subject, _)| matches!(subject, Subject::Entry { .. }));
         let sums = entries.map(|(_, series)| series.history.sums);
-        let (failed, all) =
-            sums.fold((0.0, 0.0), |sum, next| (sum.0 + next.errors.total, sum.1 + next.requests.total));
+        let (failed, all) = sums.fold((0.0, 0.0), |sum, next| (sum.0 + next.errors.total, sum.1 + next.requests.total));
         self.errors = (failed + 1.0) / (all + 200.0);
     }
 }

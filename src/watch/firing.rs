@@ -64,8 +64,11 @@ pub(crate) fn firing(rules: &[Rule], book: &Book, at: At, now_ns: i64) -> Vec<Sy
                 };
                 for (name, window) in windows(book, at, *window_s, true, is_ours, false) {
                     if window.requests >= *count as f64 {
-                        let text =
-                            format!("{name}: {} error lines in {window_s} s (rule {})", number(window.requests), rule.name);
+                        let text = format!(
+                            "{name}: {} error lines in {window_s} s (rule {})",
+                            number(window.requests),
+                            rule.name
+                        );
                         fire(whole(name), at.fresh_s - window_s, text);
                     }
                 }
@@ -74,7 +77,8 @@ pub(crate) fn firing(rules: &[Rule], book: &Book, at: At, now_ns: i64) -> Vec<Sy
                 for fresh in &book.fresh {
                     let Subject::Lines { service: of, pattern, severity } = &fresh.subject else { continue };
                     if selects(service, of) && severity >= severity_min && fresh.slot_s > at.fresh_s - 300 {
-                        let text = format!("{of}: a line never seen before, pattern {pattern:016x} (rule {})", rule.name);
+                        let text =
+                            format!("{of}: a line never seen before, pattern {pattern:016x} (rule {})", rule.name);
                         fire(fresh.subject.clone(), fresh.slot_s, text);
                     }
                 }
@@ -82,7 +86,8 @@ pub(crate) fn firing(rules: &[Rule], book: &Book, at: At, now_ns: i64) -> Vec<Sy
             Condition::Absence { service, for_s } => {
                 for (name, known) in book.services.iter().filter(|(name, _)| selects(service, name)) {
                     let silent_s = at.settled_s - known.seen_s - 10;
-                    let seen = at.blind.is_none_or(|blind| known.seen_s >= blind.to_s || at.settled_s - blind.to_s >= *for_s);
+                    let seen =
+                        at.blind.is_none_or(|blind| known.seen_s >= blind.to_s || at.settled_s - blind.to_s >= *for_s);
                     // Who is away for days has left.
                     if seen && silent_s >= *for_s && silent_s < for_s.saturating_add(86_400) {
                         let text = format!("{name}: nothing for {} (rule {})", time(silent_s as f64 * 1e9), rule.name);
@@ -115,14 +120,14 @@ fn measure(signal: Measure, window: &Window, window_s: i64, requests_min: f64) -
 }
 
 // By service, the sums of a window over the subjects that a rule is about, also of those that are silent now.
-fn windows<'a>(
-    book: &'a Book,
+fn windows(
+    book: &Book,
     at: At,
     window_s: i64,
     fresh: bool,
     is_ours: impl Fn(&Subject) -> bool,
     timed: bool,
-) -> BTreeMap<&'a str, Window> {
+) -> BTreeMap<&str, Window> {
     let to_s = if fresh { at.fresh_s } else { at.settled_s };
     let from_s = to_s - window_s;
     let mut windows: BTreeMap<&str, Window> = BTreeMap::new();

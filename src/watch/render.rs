@@ -88,7 +88,8 @@ pub fn alertmanager(notice: &Notice, base: &str) -> Value {
 
 /// For SMTP.
 pub fn email(notice: &Notice, base: &str) -> Email {
-    let clean = |text: &str| text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect::<String>();
+    let clean =
+        |text: &str| text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect::<String>();
     let mut body = format!("{}\n\n{}\n\n{}\n", notice.title, notice.text, link(notice, base));
     body.push_str(&format!("Since {}\n", time(notice.started_ns)));
     if notice.ended_ns > 0 {

@@ -60,7 +60,9 @@ mod tests {
     // Guarantee: ln Γ is right to eight digits.
     #[test]
     fn gamma_is_right() {
-        for (x, wanted) in [(1.0, 0.0), (2.0, 0.0), (5.0, 24f64.ln()), (11.0, 3_628_800f64.ln()), (0.5, 0.572_364_942_9)] {
+        for (x, wanted) in
+            [(1.0, 0.0), (2.0, 0.0), (5.0, 24f64.ln()), (11.0, 3_628_800f64.ln()), (0.5, 0.572_364_942_9)]
+        {
             assert!((ln_gamma(x) - wanted).abs() < 1e-8, "{x}: {}", ln_gamma(x));
         }
     }

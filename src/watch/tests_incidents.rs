@@ -33,7 +33,8 @@ fn two_faults_behind_one_gateway_are_two_incidents() {
     let mut bench = Bench::new("a>b a>c");
     bench.pass(60, &[("a", FAILS), ("b", FAILS)]);
     bench.pass(120, &[("a", FAILS), ("b", FAILS), ("c", Wrong::Slow)]);
-    let origins: Vec<_> = bench.watch.incidents().map(|incident| incident.origins.iter().cloned().collect::<Vec<_>>()).collect();
+    let origins: Vec<_> =
+        bench.watch.incidents().map(|incident| incident.origins.iter().cloned().collect::<Vec<_>>()).collect();
     assert_eq!(origins, [["b"], ["c"]]);
     assert_eq!(bench.kinds(), [NoticeKind::Opened, NoticeKind::Opened]);
     bench.pass(240, &[("c", Wrong::Slow)]);

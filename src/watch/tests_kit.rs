@@ -111,7 +111,8 @@ impl Bench {
     fn seen(&self, slot_s: i64, wrong: &[(&str, Wrong)]) -> Vec<Observation> {
         let mut seen = Vec::new();
         let mut tell = |subject: Subject, requests: f64, errors: f64, slow: bool| {
-            let latency = if slow { (vec![1_400], vec![requests]) } else { (vec![1_000, 1_030], vec![requests - 2.0, 2.0]) };
+            let latency =
+                if slow { (vec![1_400], vec![requests]) } else { (vec![1_000, 1_030], vec![requests - 2.0, 2.0]) };
             let latency = if matches!(subject, Subject::Lines { .. }) { Buckets::default() } else { latency };
             seen.push(Observation { slot_s, subject, requests, errors, latency });
         };

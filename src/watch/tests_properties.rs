@@ -27,12 +27,8 @@ fn number() -> impl Strategy<Value = f64> {
 fn observation() -> impl Strategy<Value = Observation> {
     let buckets = prop::collection::vec((any::<i16>(), number()), 0..4);
     let slot = prop_oneof![9 => -400..20i64, 1 => any::<i64>()];
-    (slot, subject(), number(), number(), buckets).prop_map(|(slot_s, subject, requests, errors, buckets)| Observation {
-        slot_s,
-        subject,
-        requests,
-        errors,
-        latency: buckets.into_iter().unzip(),
+    (slot, subject(), number(), number(), buckets).prop_map(|(slot_s, subject, requests, errors, buckets)| {
+        Observation { slot_s, subject, requests, errors, latency: buckets.into_iter().unzip() }
     })
 }
 

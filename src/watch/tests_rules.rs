@@ -12,11 +12,26 @@ fn rule(when: &str) -> Rule {
 #[test]
 fn rules_fire_and_end() {
     let cases: [(&str, &[(&str, Wrong)]); 6] = [
-        (r#"{"kind":"threshold","signal":"error_ratio","service":"b","above":0.02,"window_s":60}"#, &[("b", Wrong::Fails(0.025))]),
-        (r#"{"kind":"threshold","signal":"errors","service":"*","above":4,"window_s":60}"#, &[("b", Wrong::Fails(0.025))]),
-        (r#"{"kind":"threshold","signal":"p95_ms","service":"b","operation":"op","above":50,"window_s":30}"#, &[("b", Wrong::Slow)]),
-        (r#"{"kind":"threshold","signal":"throughput","service":"b","below":0.5,"window_s":120}"#, &[("b", Wrong::Gone)]),
-        (r#"{"kind":"error_pattern","service":"b","pattern":"64","count":100,"window_s":60}"#, &[("b", Wrong::Lines(1))]),
+        (
+            r#"{"kind":"threshold","signal":"error_ratio","service":"b","above":0.02,"window_s":60}"#,
+            &[("b", Wrong::Fails(0.025))],
+        ),
+        (
+            r#"{"kind":"threshold","signal":"errors","service":"*","above":4,"window_s":60}"#,
+            &[("b", Wrong::Fails(0.025))],
+        ),
+        (
+            r#"{"kind":"threshold","signal":"p95_ms","service":"b","operation":"op","above":50,"window_s":30}"#,
+            &[("b", Wrong::Slow)],
+        ),
+        (
+            r#"{"kind":"threshold","signal":"throughput","service":"b","below":0.5,"window_s":120}"#,
+            &[("b", Wrong::Gone)],
+        ),
+        (
+            r#"{"kind":"error_pattern","service":"b","pattern":"64","count":100,"window_s":60}"#,
+            &[("b", Wrong::Lines(1))],
+        ),
         (r#"{"kind":"absence","service":"b","for_s":60}"#, &[("b", Wrong::Gone)]),
     ];
     for (when, wrong) in cases {

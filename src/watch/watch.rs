@@ -65,12 +65,12 @@ impl Watch {
         watch
     }
 
-    /// What has to survive a restart.
+    /// What has to survive a restart. Incidents that were over for hours are no part of it: they are stored already.
     pub fn snapshot(&self, now_ns: i64) -> Snapshot {
         Snapshot {
             at_ns: now_ns,
             number: self.number,
-            incidents: self.incidents.iter().cloned().collect(),
+            incidents: self.incidents.iter().filter(|incident| self.matters(incident, now_ns)).cloned().collect(),
             rules: self.rules.clone(),
             silences: self.silences.clone(),
             services: self.book.services.clone(),
@@ -110,7 +110,9 @@ impl Watch {
     /// # Errors
     /// What is wrong with the first that is; then all stays as it was.
     pub fn set_silences(&mut self, silences: Vec<Silence>) -> Result<(), String> {
-        silences.iter().try_for_each(|silence| silence.check().map_err(|error| format!("silence `{}`: {error}", silence.id)))?;
+        silences
+            .iter()
+            .try_for_each(|silence| silence.check().map_err(|error| format!("silence `{}`: {error}", silence.id)))?;
         self.silences = silences;
         Ok(())
     }
@@ -161,17 +163,20 @@ impl Watch {
             let Some(place) = self.home(cluster, (&seen, &opens), &origins, now_ns, &mut events) else { continue };
             let incident = &mut self.incidents[place];
             incident.add_origin(&cluster.origin);
-            let mut fresh = false;
+            let (mut fresh, mut new) = (false, false);
             for symptom in cluster.symptoms.iter().map(|place| &seen[*place]) {
                 let is_known_service = incident.services().contains(symptom.subject.service());
                 match incident.take(symptom) {
-                    Taken::New => fresh |= !is_known_service,
+                    Taken::New => (fresh, new) = (fresh || !is_known_service, true),
                     Taken::Beyond => *beyond.entry(incident.id.clone()).or_default() += 1,
                     Taken::Known => {}
                 }
                 if symptom.signal == Signal::Rule && incident.rule.is_empty() && incident.state == State::Suspected {
                     incident.rule.clone_from(&symptom.rule);
                 }
+            }
+            if new {
+                events.push(Event::Changed { id: incident.id.clone() });
             }
             if fresh {
                 incident.next_ask_ns = incident.next_ask_ns.min(now_ns.saturating_add(5 * SECOND_NS));
@@ -186,7 +191,7 @@ impl Watch {
             follow::follow(incident, &self.settings, &self.silences, now_ns, &mut events);
         }
         self.bound();
-        events
+        once(events)
     }
 
     /// Takes an answer of the localisation.
@@ -200,9 +205,8 @@ impl Watch {
         let answer = concerning(answer, &self.incidents[place], &self.calls);
         follow::answered(&mut self.incidents[place], answer);
         let is_watched = |incident: &Incident| incident.is_watched();
-        let others: Vec<usize> = (0..self.incidents.len())
-            .filter(|other| *other != place && is_watched(&self.incidents[*other]))
-            .collect();
+        let others: Vec<usize> =
+            (0..self.incidents.len()).filter(|other| *other != place && is_watched(&self.incidents[*other])).collect();
         for other in others {
             let (this, that) = (&self.incidents[place], &self.incidents[other]);
             if !is_watched(this) || !(is_part(this, that) || is_part(that, this)) {
@@ -220,7 +224,12 @@ impl Watch {
         let incident = &mut self.incidents[place];
         events.push(Event::Changed { id: incident.id.clone() });
         follow::follow(incident, &self.settings, &self.silences, now_ns, &mut events);
-        events
+        once(events)
+    }
+
+    fn matters(&self, incident: &Incident, now_ns: i64) -> bool {
+        let kept_s = EXCLUDED_S.max(self.settings.flap_s);
+        incident.is_active() || now_ns.saturating_sub(incident.closed_ns) < kept_s.saturating_mul(SECOND_NS)
     }
 
     fn at(&self, now_s: i64) -> At {
@@ -237,7 +246,9 @@ impl Watch {
     // Symptoms of now, and which of them are strong enough to open an incident.
     fn symptoms(&self, at: At, now_ns: i64) -> (Vec<Symptom>, Vec<bool>) {
         let mut known: BTreeMap<&Subject, BTreeSet<Signal>> = BTreeMap::new();
-        for symptom in self.incidents.iter().filter(|incident| incident.is_active()).flat_map(|incident| &incident.symptoms) {
+        for symptom in
+            self.incidents.iter().filter(|incident| incident.is_active()).flat_map(|incident| &incident.symptoms)
+        {
             known.entry(&symptom.subject).or_default().insert(symptom.signal);
         }
         let (mut seen, mut opens) = (Vec::new(), Vec::new());
@@ -299,7 +310,9 @@ impl Watch {
                 !ends
             })
             .collect();
-        if let Some(keep) = found.iter().copied().find(|place| self.incidents[*place].told_open).or(found.first().copied()) {
+        if let Some(keep) =
+            found.iter().copied().find(|place| self.incidents[*place].told_open).or(found.first().copied())
+        {
             for other in found.into_iter().filter(|other| *other != keep) {
                 if self.incidents[other].is_watched() {
                     self.fold(other, keep, now_ns, events);
@@ -309,8 +322,7 @@ impl Watch {
         }
         // One that had symptoms here; one that is suffered from here.
         let here = |incident: &Incident| {
-            active(incident)
-                && ((incident.services().contains(origin) && has(incident)) || (!opening && has(incident)))
+            active(incident) && ((incident.services().contains(origin) && has(incident)) || (!opening && has(incident)))
         };
         let suffers = |incident: &Incident| {
             incident.is_watched()
@@ -437,4 +449,14 @@ impl Watch {
             self.incidents.remove(oldest);
         }
     }
+}
+
+// To store an incident once is enough.
+fn once(mut events: Vec<Event>) -> Vec<Event> {
+    let mut stored = BTreeSet::new();
+    events.retain(|event| match event {
+        Event::Changed { id } => stored.insert(id.clone()),
+        _ => true,
+    });
+    events
 }

@@ -1,6 +1,8 @@
 //! The demo's shop under the watch, on simulated time: its faults are found, named, told once, and over; without a
 //! fault nothing is told. `examples/incidents.rs` does the same at more rates and seeds.
 
+#![allow(clippy::unwrap_used)]
+
 mod kit;
 
 use kit::{Case, Run, SECOND_NS, START_NS};
@@ -133,7 +135,8 @@ fn a_silence_that_ends_during_an_incident() {
 #[test]
 fn flapping() {
     let faults = (0..3).map(|round| ("exception".to_owned(), FROM_S + round * 240, FROM_S + round * 240 + 60));
-    let run = Run::whole(&Case { rate: 5.0, seed: 1, length_s: FROM_S + 1_100, faults: faults.collect(), ..Case::default() });
+    let run =
+        Run::whole(&Case { rate: 5.0, seed: 1, length_s: FROM_S + 1_100, faults: faults.collect(), ..Case::default() });
     let opened = run.told.iter().filter(|(_, notice)| notice.kind == NoticeKind::Opened).count();
     assert_eq!(opened, 1, "{}", told(&run));
     assert!(run.told.len() <= 4, "{}", told(&run));

@@ -103,7 +103,11 @@ impl Counter {
     /// All slots of the last hour.
     pub fn all(&self, now_ns: i64) -> Vec<Observation> {
         let from_s = now_ns / SECOND_NS - 3_600;
-        self.cells.keys().filter(|(slot_s, _)| *slot_s >= from_s).map(|(slot_s, key)| self.tell(*slot_s, *key)).collect()
+        self.cells
+            .keys()
+            .filter(|(slot_s, _)| *slot_s >= from_s)
+            .map(|(slot_s, key)| self.tell(*slot_s, *key))
+            .collect()
     }
 
     fn count(&mut self, names: &Names, item: Read) {
@@ -152,7 +156,11 @@ impl Counter {
         }
         if enters {
             let parent = if span.shared { span.at.span_id } else { span.parent_id };
-            let of = span.links.first().filter(|_| span.kind == Kind::Consumer && parent == 0).map_or(parent, |link| link.span_id);
+            let of = span
+                .links
+                .first()
+                .filter(|_| span.kind == Kind::Consumer && parent == 0)
+                .map_or(parent, |link| link.span_id);
             match self.callers.get(&of).copied() {
                 Some(caller) => self.pair(caller, side),
                 None if of != 0 => self.waiting.entry(of).or_default().push(side),

@@ -16,7 +16,13 @@ pub struct Read {
 pub enum What {
     Span(Box<EvidenceSpan>),
     /// A line, and the place of it in a trace where it has one.
-    Line { service: Name, pattern: u64, severity: u8, time_ns: i64, log: Option<Box<EvidenceLog>> },
+    Line {
+        service: Name,
+        pattern: u64,
+        severity: u8,
+        time_ns: i64,
+        log: Option<Box<EvidenceLog>>,
+    },
 }
 
 pub fn read(names: &mut Names, items: &[Item]) -> Vec<Read> {

@@ -105,7 +105,12 @@ impl Memory {
         self.minutes[&minute].clone()
     }
 
-    fn window(&self, from_ns: i64, to_ns: i64, due_ns: i64) -> (Vec<EvidenceSpan>, Vec<EvidenceLog>, Vec<EvidenceSpan>) {
+    fn window(
+        &self,
+        from_ns: i64,
+        to_ns: i64,
+        due_ns: i64,
+    ) -> (Vec<EvidenceSpan>, Vec<EvidenceLog>, Vec<EvidenceSpan>) {
         let (mut spans, mut logs, mut senders) = (Vec::new(), Vec::new(), Vec::new());
         let is_due = |due: i64| due <= due_ns;
         for slot in self.slots.range(slot(from_ns)..slot(to_ns) + 10).map(|(_, slot)| slot) {
