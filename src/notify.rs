@@ -181,9 +181,9 @@ impl Carrier {
             let receiver = waiting.message.receiver.clone();
             let is_old = now_ns.saturating_sub(waiting.message.notice.at_ns) > GIVE_UP_NS;
             match sent {
-                Ok(()) => self.metrics.delivered.inc(),
+                Ok(()) => drop(self.metrics.delivered.inc()),
                 Err(reason) if is_old => {
-                    warn!(%reason, id = waiting.id, "a message is given up: nobody took it for three days")
+                    warn!(%reason, id = waiting.id, "a message is given up: nobody took it for three days");
                 }
                 Err(reason) => {
                     self.metrics.undelivered.inc();

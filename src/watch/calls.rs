@@ -49,11 +49,4 @@ impl Calls {
         let host = peer.split(['.', ':']).next().unwrap_or(peer);
         if !known(peer) && known(host) { host } else { peer }
     }
-
-    /// Whether one calls the other.
-    pub(crate) fn touch(&self, one: &str, other: &str) -> bool {
-        one == other
-            || self.callees(one).any(|callee| callee == other)
-            || self.callers(one).any(|caller| caller == other)
-    }
 }

@@ -8,11 +8,13 @@ use crate::deviation::Signal;
 use crate::incident::Incident;
 use crate::subject::Subject;
 
-/// What a suspect beside the incident's services counts that calls or is called by an origin; and any other.
-const BESIDE: f64 = 0.6;
+/// What a suspect beside the incident's services counts: one that an origin calls (what is further down may show
+/// later), one that calls an origin, any other.
+const BELOW: f64 = 0.9;
+const ABOVE: f64 = 0.6;
 const ELSEWHERE: f64 = 0.15;
 /// So much less than the first of all may the first that concerns the incident have, and still stand out.
-const STANDS_OUT: f64 = 0.35;
+const STANDS_OUT: f64 = 0.5;
 
 /// The answer with the suspects that concern the incident first.
 pub(crate) fn concerning(mut answer: Answer, incident: &Incident, calls: &Calls) -> Answer {
@@ -36,8 +38,10 @@ pub(crate) fn concerning(mut answer: Answer, incident: &Incident, calls: &Calls)
         let weight = |service: &str| {
             if own.contains(service) {
                 1.0
-            } else if incident.origins.iter().any(|origin| calls.touch(origin, service)) {
-                BESIDE
+            } else if incident.origins.iter().any(|origin| calls.callees(origin).any(|callee| callee == service)) {
+                BELOW
+            } else if incident.origins.iter().any(|origin| calls.callers(origin).any(|caller| caller == service)) {
+                ABOVE
             } else {
                 ELSEWHERE
             }

@@ -147,10 +147,10 @@ impl Look<'_> {
             let now = sum.errors / sum.requests.max(1e-9);
             let differs = now >= (3.0 * usual).max(usual + 0.03) * self.bar.size || now > 0.9 && usual < 0.5;
             let few = if self.bar.size < 1.0 { 2.0 } else { 3.0 };
-            (seen >= few && differs).then(|| ())?;
+            (seen >= few && differs).then_some(())?;
             let decades = tails::share(seen, of, yes, no);
             let told = if sums.requests.total > 0.0 { sums.errors.total / sums.requests.total } else { 0.0 };
-            (decades >= self.bar.ratios).then(|| Deviation { signal, decades, usual: told, now, onset_s: from_s })
+            (decades >= self.bar.ratios).then_some(Deviation { signal, decades, usual: told, now, onset_s: from_s })
         })
         .map(|found| self.since(found, |slot| (slot.errors, slot.requests), usual))
     }
@@ -168,7 +168,7 @@ impl Look<'_> {
             let sum = self.series.sum(from_s, to_s);
             let (seen, of) = (sum.slow / burst, sum.timed / burst);
             let now = sum.slow / sum.timed.max(1e-9);
-            (seen >= 3.0 && now >= 0.15 * self.bar.size && now >= 3.0 * usual * self.bar.size).then(|| ())?;
+            (seen >= 3.0 && now >= 0.15 * self.bar.size && now >= 3.0 * usual * self.bar.size).then_some(())?;
             let decades = tails::share(seen, of, yes, no);
             let (usual, onset_s) = (0.0, from_s);
             let deviation = Deviation { signal: Signal::Latency, decades, usual, now, onset_s };
@@ -213,10 +213,10 @@ impl Look<'_> {
             let length = ((to_s - from_s) / SLOT_S) as f64;
             let usual = (sums.requests.total / slots.max(1.0)).max(before.unwrap_or(0.0));
             let seen = sum.requests / burst;
-            (seen >= seen_min * self.bar.size && sum.requests >= 3.0 * self.bar.size * usual * length).then(|| ())?;
+            (seen >= seen_min * self.bar.size && sum.requests >= 3.0 * self.bar.size * usual * length).then_some(())?;
             let decades = tails::more(seen, length, usual * slots / burst, slots);
             let (usual, now) = (usual * 6.0, sum.requests / length * 6.0);
-            (decades >= decades_min).then(|| Deviation { signal, decades, usual, now, onset_s: from_s })
+            (decades >= decades_min).then_some(Deviation { signal, decades, usual, now, onset_s: from_s })
         })?;
         let onset_s = self.began(|slot| slot.requests * 12.0 >= found.usual + found.now);
         Some(Deviation { onset_s: onset_s.unwrap_or(found.onset_s), ..found })
@@ -238,10 +238,10 @@ impl Look<'_> {
                 return None;
             }
             let seen = self.series.sum(from_s, to_s).requests / burst;
-            (seen <= expected * 0.35 / self.bar.size.sqrt()).then(|| ())?;
+            (seen <= expected * 0.35 / self.bar.size.sqrt()).then_some(())?;
             let decades = tails::less(seen, length, usual * sums.slots / burst, sums.slots);
             let (usual, now) = (usual * 6.0, seen * burst / length * 6.0);
-            (decades >= self.bar.counts).then(|| Deviation { signal, decades, usual, now, onset_s: from_s })
+            (decades >= self.bar.counts).then_some(Deviation { signal, decades, usual, now, onset_s: from_s })
         })?;
         // Back to the last slot that was as usual.
         let newest_s = self.at.settled_s;

@@ -120,14 +120,14 @@ fn measure(signal: Measure, window: &Window, window_s: i64, requests_min: f64) -
 }
 
 // By service, the sums of a window over the subjects that a rule is about, also of those that are silent now.
-fn windows<'a>(
-    book: &'a Book,
+fn windows(
+    book: &Book,
     at: At,
     window_s: i64,
     fresh: bool,
     is_ours: impl Fn(&Subject) -> bool,
     timed: bool,
-) -> BTreeMap<&'a str, Window> {
+) -> BTreeMap<&str, Window> {
     let to_s = if fresh { at.fresh_s } else { at.settled_s };
     let from_s = to_s - window_s;
     let mut windows: BTreeMap<&str, Window> = BTreeMap::new();

@@ -17,6 +17,8 @@ const WINDOW_NS: i64 = 900 * SECOND_NS;
 const BELIEVED_NS: i64 = 40 * SECOND_NS;
 const AGREED_NS: i64 = 25 * SECOND_NS;
 const AGREED_ANSWERS: u32 = 2;
+/// A weak deviation without a fault is dropped after so long: a fault that begins shows more by then.
+const NOTHING_NS: i64 = 30 * SECOND_NS;
 /// A weak deviation that nobody answers for, or that points nowhere, is told or dropped after so long.
 const WEAK_NS: i64 = 60 * SECOND_NS;
 const NOWHERE_NS: i64 = 90 * SECOND_NS;
@@ -144,8 +146,10 @@ fn ripeness(incident: &Incident, settings: &Settings, now_ns: i64) -> Ripeness {
         Verdict::Localised if shown_ns >= BELIEVED_NS => Ripeness::Ripe,
         Verdict::Localised if shown_ns >= AGREED_NS && incident.agreed >= AGREED_ANSWERS => Ripeness::Ripe,
         Verdict::Localised => ripe_after(patience_ns),
-        _ if strong => ripe_after(patience_ns),
-        Verdict::NoFault if incident.answers >= 2 => Ripeness::Nothing,
+        // It is something; what, may show a little later.
+        _ if strong && shown_ns >= BELIEVED_NS => ripe_after(patience_ns),
+        _ if strong => Ripeness::Unripe,
+        Verdict::NoFault if incident.answers >= 2 && waited_ns >= NOTHING_NS => Ripeness::Nothing,
         _ if waited_ns >= NOWHERE_NS => Ripeness::Nothing,
         _ => Ripeness::Unripe,
     }
@@ -171,7 +175,8 @@ fn lasting(incident: &mut Incident, silences: &[Silence], now_ns: i64, events: &
         }
         return;
     }
-    let is_other = incident.rival.1 >= RIVAL_ANSWERS && incident.rival.0 != incident.told_suspect;
+    let is_other =
+        !incident.is_clock() && incident.rival.1 >= RIVAL_ANSWERS && incident.rival.0 != incident.told_suspect;
     if is_other && silence.is_none() && incident.updates < UPDATES_MAX {
         incident.updates += 1;
         tell(incident, NoticeKind::Updated, now_ns, events);

@@ -15,6 +15,9 @@ const ORIGINS_MAX: usize = 20;
 /// So much may a symptom that joins have begun before the others.
 const EARLIER_NS: i64 = 60_000_000_000;
 
+/// What shows plainly in so many services is strong.
+const SEEN_IN: usize = 3;
+
 /// What became of a symptom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -124,7 +127,10 @@ impl Incident {
 
     /// Whether it is told whatever localisation says of it.
     pub(crate) fn is_strong(&self) -> bool {
-        !self.rule.is_empty() || self.symptoms.iter().any(Symptom::is_strong)
+        let plain = |symptom: &&Symptom| symptom.is_plain();
+        let services: BTreeSet<&str> =
+            self.symptoms.iter().filter(plain).map(|symptom| symptom.subject.service()).collect();
+        !self.rule.is_empty() || services.len() >= SEEN_IN || self.symptoms.iter().any(Symptom::is_strong)
     }
 
     /// Whether it is more than chance in one place: then localisation is asked.

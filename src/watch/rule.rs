@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest window of a rule: so much is kept of the past.
 const WINDOW_MAX_S: i64 = 600;
+/// And of durations.
+const WINDOW_MAX_P95_S: i64 = 180;
 const ABSENCE_MAX_S: i64 = 7 * 86_400;
 const SLOT_S: i64 = 10;
 
@@ -145,7 +147,8 @@ impl Condition {
         check_selector("service", self.service())?;
         match self {
             Condition::Threshold { signal, above, below, window_s, requests_min, .. } => {
-                check_window("window_s", *window_s, WINDOW_MAX_S)?;
+                let longest_s = if *signal == Measure::P95Ms { WINDOW_MAX_P95_S } else { WINDOW_MAX_S };
+                check_window("window_s", *window_s, longest_s)?;
                 for (field, value) in [("above", above), ("below", below)] {
                     if value.is_some_and(|value| !value.is_finite() || value < 0.0) {
                         return Err(format!("`{field}` is not a number from 0 on"));
@@ -257,7 +260,7 @@ mod tests {
                 "`above`",
             ),
             (
-                r#"{"name":"a","when":{"kind":"threshold","signal":"p95_ms","service":"p","above":5,"window_s":6000}}"#,
+                r#"{"name":"a","when":{"kind":"threshold","signal":"p95_ms","service":"p","above":5,"window_s":190}}"#,
                 "`window_s`",
             ),
             (r#"{"name":"a","when":{"kind":"threshold","signal":"p99","service":"p","above":5,"window_s":60}}"#, "p99"),

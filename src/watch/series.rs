@@ -113,9 +113,15 @@ impl Series {
             let counts = Counts { requests: slot.requests, errors: slot.errors, slow: slot.slow };
             self.history.learn(slot_s, counts, &slot.latency);
         }
+        // Durations are most of the memory; from here on counts are enough.
+        let learnt_s = self.learnt_s;
+        self.recent
+            .iter_mut()
+            .take_while(|slot| slot.slot_s < learnt_s)
+            .for_each(|slot| slot.latency = Latency::default());
         if had != self.history.slow_above {
             let mut recent = std::mem::take(&mut self.recent);
-            recent.iter_mut().for_each(|slot| self.rate(slot));
+            recent.iter_mut().filter(|slot| slot.slot_s >= learnt_s).for_each(|slot| self.rate(slot));
             self.recent = recent;
         }
     }

@@ -8,6 +8,7 @@ use crate::subject::Subject;
 const SECOND_NS: i64 = 1_000_000_000;
 /// Decades.
 const STRONG: f64 = 9.0;
+const PLAIN: f64 = 7.0;
 const NOTABLE: f64 = 5.0;
 const NOTABLE_WARNING: f64 = 6.0;
 
@@ -52,6 +53,11 @@ impl Symptom {
     /// Whether it is told whatever localisation says of it. More to do is no fault.
     pub(crate) fn is_strong(&self) -> bool {
         self.signal == Signal::Rule || (self.signal != Signal::Surge && self.strength >= STRONG)
+    }
+
+    /// Whether others like it make it strong.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.signal.is_hard() && self.strength >= PLAIN
     }
 
     /// Whether localisation is asked though nothing else deviates. Warnings come and go.

@@ -65,12 +65,12 @@ impl Watch {
         watch
     }
 
-    /// What has to survive a restart.
+    /// What has to survive a restart. Incidents that were over for hours are no part of it: they are stored already.
     pub fn snapshot(&self, now_ns: i64) -> Snapshot {
         Snapshot {
             at_ns: now_ns,
             number: self.number,
-            incidents: self.incidents.iter().cloned().collect(),
+            incidents: self.incidents.iter().filter(|incident| self.matters(incident, now_ns)).cloned().collect(),
             rules: self.rules.clone(),
             silences: self.silences.clone(),
             services: self.book.services.clone(),
@@ -163,17 +163,20 @@ impl Watch {
             let Some(place) = self.home(cluster, (&seen, &opens), &origins, now_ns, &mut events) else { continue };
             let incident = &mut self.incidents[place];
             incident.add_origin(&cluster.origin);
-            let mut fresh = false;
+            let (mut fresh, mut new) = (false, false);
             for symptom in cluster.symptoms.iter().map(|place| &seen[*place]) {
                 let is_known_service = incident.services().contains(symptom.subject.service());
                 match incident.take(symptom) {
-                    Taken::New => fresh |= !is_known_service,
+                    Taken::New => (fresh, new) = (fresh || !is_known_service, true),
                     Taken::Beyond => *beyond.entry(incident.id.clone()).or_default() += 1,
                     Taken::Known => {}
                 }
                 if symptom.signal == Signal::Rule && incident.rule.is_empty() && incident.state == State::Suspected {
                     incident.rule.clone_from(&symptom.rule);
                 }
+            }
+            if new {
+                events.push(Event::Changed { id: incident.id.clone() });
             }
             if fresh {
                 incident.next_ask_ns = incident.next_ask_ns.min(now_ns.saturating_add(5 * SECOND_NS));
@@ -188,7 +191,7 @@ impl Watch {
             follow::follow(incident, &self.settings, &self.silences, now_ns, &mut events);
         }
         self.bound();
-        events
+        once(events)
     }
 
     /// Takes an answer of the localisation.
@@ -221,7 +224,12 @@ impl Watch {
         let incident = &mut self.incidents[place];
         events.push(Event::Changed { id: incident.id.clone() });
         follow::follow(incident, &self.settings, &self.silences, now_ns, &mut events);
-        events
+        once(events)
+    }
+
+    fn matters(&self, incident: &Incident, now_ns: i64) -> bool {
+        let kept_s = EXCLUDED_S.max(self.settings.flap_s);
+        incident.is_active() || now_ns.saturating_sub(incident.closed_ns) < kept_s.saturating_mul(SECOND_NS)
     }
 
     fn at(&self, now_s: i64) -> At {
@@ -441,4 +449,14 @@ impl Watch {
             self.incidents.remove(oldest);
         }
     }
+}
+
+// To store an incident once is enough.
+fn once(mut events: Vec<Event>) -> Vec<Event> {
+    let mut stored = BTreeSet::new();
+    events.retain(|event| match event {
+        Event::Changed { id } => stored.insert(id.clone()),
+        _ => true,
+    });
+    events
 }

@@ -24,12 +24,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// What a room must not depend on, with the reason that is shown.
 const ABSENT: &[(&[&str], &[&str], &str)] = &[
     (
-        &["model", "wire", "correlate", "locate", "demo"],
+        &["model", "wire", "correlate", "locate", "watch", "demo"],
         &["tokio", "hyper", "axum", "tracing", "ureq"],
         "pure rooms have no runtime and no I/O",
     ),
     (
-        &["model", "correlate", "locate", "journal", "access", "view", "demo"],
+        &["model", "correlate", "locate", "watch", "journal", "access", "view", "demo"],
         &["clickhouse"],
         "only store knows ClickHouse",
     ),
@@ -145,7 +145,7 @@ fn is_test_module(path: &Path) -> bool {
 // Guarantee: it opens by saying why it exists; no clock or environment is read where it must not be; nothing is unfinished.
 #[test]
 fn sources_are_tidy() {
-    let pure = ["src/model/", "src/wire/", "src/correlate/", "src/locate/", "src/demo/"];
+    let pure = ["src/model/", "src/wire/", "src/correlate/", "src/locate/", "src/watch/", "src/demo/"];
     for path in rust_files() {
         let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).unwrap();

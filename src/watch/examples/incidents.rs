@@ -1,5 +1,5 @@
 //! The faults of the demo under a watch: `cargo run --release -p hypocenter-watch --example incidents --
-//! [--rates 5,20,50] [--seeds N] [--quiet-only] [--all] [--no-waits] [-v] [FAULT]`. Tells for each how long it took
+//! [--rates 5,20,50] [--seeds N] [--quiet-only] [--pairs] [--all] [--no-waits] [-v] [FAULT]`. Tells for each how long it took
 //! until an incident was noticed and announced, whom it names, how many messages there were, and when it closed.
 #![allow(clippy::print_stdout)]
 
@@ -33,6 +33,9 @@ fn main() {
         Some(only) => faults.retain(|fault| fault.starts_with(only.as_str())),
         None => {}
     }
+    if has("--pairs") {
+        return pairs(&rates, seeds, has("-v"));
+    }
     let (mut good, mut all) = (0, 0);
     for &rate in &rates {
         for seed in 1..=seeds {
@@ -44,6 +47,41 @@ fn main() {
                 let faults = vec![(fault.clone(), FROM_S, UNTIL_S)];
                 let case = Case { rate, seed, length_s: UNTIL_S + 330, faults, no_waits: has("--no-waits") };
                 good += u32::from(tell(&case, has("-v")));
+            }
+        }
+    }
+    println!("as it should be: {good} of {all}");
+}
+
+/// Two faults without a cause in common, the second a minute after the first.
+const PAIRS: [(&str, &str); 6] = [
+    ("exception", "latency:frontend->search"),
+    ("slow-query", "swallowed:recommendations/GET /recommendations"),
+    ("gone", "exception:search"),
+    ("full-queue", "broken-propagation"),
+    ("latency:frontend->search", "retry-storm"),
+    ("bad-version:catalog", "swallowed"),
+];
+
+fn pairs(rates: &[f64], seeds: u64, at_length: bool) {
+    let (mut good, mut all) = (0, 0);
+    for &rate in rates {
+        for seed in 1..=seeds {
+            for (first, second) in PAIRS {
+                let faults = vec![(first.to_owned(), FROM_S, UNTIL_S), (second.to_owned(), FROM_S + 60, UNTIL_S + 60)];
+                let run = Run::whole(&Case { rate, seed, length_s: UNTIL_S + 390, faults, ..Case::default() });
+                let guilty: Vec<&str> = run.truths.iter().filter_map(|truth| truth["service"].as_str()).collect();
+                let opened = run.told.iter().filter(|(_, notice)| notice.kind == NoticeKind::Opened);
+                let named: Vec<(i64, &str)> =
+                    opened.map(|(at, notice)| (at - FROM_S, notice.suspect.as_str())).collect();
+                let names: Vec<&str> = named.iter().map(|(_, name)| *name).collect();
+                let right = names == guilty;
+                (good, all) = (good + u32::from(right), all + 1);
+                let mark = if right { "ok " } else { "BAD" };
+                println!("{mark} {first} and {second}, {rate}/s, seed {seed}: guilty {guilty:?}, told {named:?}");
+                if at_length || !right {
+                    dump(&run);
+                }
             }
         }
     }
@@ -72,7 +110,7 @@ fn tell(case: &Case, at_length: bool) -> bool {
     let noticed = run.noticed.values().min().map(|at| at - FROM_S);
     let of_kind = |kind: NoticeKind| run.told.iter().filter(move |(_, notice)| notice.kind == kind);
     let opened = of_kind(NoticeKind::Opened).next();
-    let closed = of_kind(NoticeKind::Closed).last();
+    let closed = of_kind(NoticeKind::Closed).next_back();
     let counts = (of_kind(NoticeKind::Opened).count(), of_kind(NoticeKind::Updated).count());
     let suspect = opened.map_or("-", |(_, notice)| &notice.suspect);
     let after = opened.map(|(at, _)| at - FROM_S);

@@ -1,6 +1,8 @@
 //! The demo's shop under the watch, on simulated time: its faults are found, named, told once, and over; without a
 //! fault nothing is told. `examples/incidents.rs` does the same at more rates and seeds.
 
+#![allow(clippy::unwrap_used)]
+
 mod kit;
 
 use kit::{Case, Run, SECOND_NS, START_NS};
