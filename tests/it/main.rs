@@ -10,6 +10,7 @@ mod clients;
 mod demo;
 mod graph;
 mod import;
+mod incidents;
 mod large;
 mod limits;
 mod mcp;

@@ -1,0 +1,156 @@
+//! Incidents, end to end: a shop that breaks while it is watched, and who is told.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::program::{Program, eventually, request};
+
+/// A receiver of webhooks: keeps what it took; refuses as often as it is told to.
+struct Receiver {
+    url: String,
+    taken: Arc<Mutex<Vec<Value>>>,
+    refuse: Arc<AtomicU32>,
+}
+
+impl Receiver {
+    fn start() -> Receiver {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let (taken, refuse) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU32::new(0)));
+        let (kept, refused) = (Arc::clone(&taken), Arc::clone(&refuse));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let (mut line, mut length) = (String::new(), 0);
+                while reader.read_line(&mut line).unwrap() > 2 {
+                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    line.clear();
+                }
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).unwrap();
+                let is_refused =
+                    refused.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                if !is_refused {
+                    kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                }
+                let status = if is_refused { "500 Internal Server Error" } else { "200 OK" };
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Receiver { url, taken, refuse }
+    }
+
+    fn taken(&self) -> Vec<Value> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+fn demo(program: &Program, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_hypocenter"))
+        .args(["demo", "--endpoint", &program.otlp_http, "--zipkin-endpoint", &program.zipkin, "--rate", "10"])
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn incidents(program: &Program, query: &str) -> Vec<Value> {
+    program.api(&format!("/api/v1/incidents{query}"))["incidents"].as_array().unwrap().clone()
+}
+
+fn send(program: &Program, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    let headers = [("content-type", "application/json")];
+    let answer = request(method, &format!("{}{path}", program.http), &headers, text.as_bytes());
+    (answer.status, answer.json())
+}
+
+// Scenario: a shop runs for twelve minutes; then, while it is watched, one of its services is gone. The receiver
+// refuses the first tries, and the program is restarted before it takes anything. Then all is well again.
+// Guarantee: one incident on the right service, in the API and in one message that is taken once, with a link to the
+// incident; it survives the restart.
+#[test]
+fn one_incident_one_message() {
+    let receiver = Receiver::start();
+    receiver.refuse.store(u32::MAX, Ordering::SeqCst);
+    let dir = tempfile::tempdir().unwrap();
+    let set = format!("notify.webhooks={}", receiver.url);
+    let arguments = ["--set", set.as_str()];
+    let mut program = Program::start_in(dir.path(), &arguments);
+    let past = demo(&program, &["--backfill", "12m", "--duration", "12m", "--seed", "3"]).wait().unwrap();
+    assert!(past.success());
+    program.flush();
+    // What is usual is learnt at start.
+    assert!(program.stop().success());
+    let mut program = Program::start_in(dir.path(), &arguments);
+    let mut live = demo(&program, &["--duration", "6m", "--seed", "4", "--fault", "gone:shipping@20s+90s"]);
+    let began = std::time::Instant::now();
+    while incidents(&program, "?state=open").is_empty() {
+        assert!(began.elapsed().as_secs() < 240, "an incident is open: {:#?}", incidents(&program, "?state=suspected"));
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    eventually("a delivery is tried", || receiver.refuse.load(Ordering::SeqCst) < u32::MAX);
+    let open = incidents(&program, "?state=open");
+    assert_eq!(open.len(), 1, "{open:#?}");
+    assert_eq!(open[0]["suspects"][0]["service"], "shipping", "{open:#?}");
+    assert!(!open[0]["symptoms"].as_array().unwrap().is_empty() && open[0]["verdict"] == "localised", "{open:#?}");
+    assert!(receiver.taken().is_empty());
+    program.kill();
+    let program = Program::start_in(dir.path(), &arguments);
+    receiver.refuse.store(2, Ordering::SeqCst);
+    eventually("the message is taken", || !receiver.taken().is_empty());
+    let taken = receiver.taken();
+    let id = open[0]["id"].as_str().unwrap();
+    assert_eq!((&taken[0]["kind"], &taken[0]["incident"]), (&json!("opened"), &json!(id)), "{taken:#?}");
+    assert_eq!(taken[0]["suspect"], "shipping");
+    assert!(taken[0]["url"].as_str().unwrap().ends_with(&format!("/incidents/{id}")), "{taken:#?}");
+    let kept = program.api(&format!("/api/v1/incidents/{id}"));
+    assert_eq!(kept["suspects"][0]["service"], "shipping");
+    assert_eq!(incidents(&program, "?state=open").len(), 1, "the same one");
+    assert_eq!(receiver.taken().iter().filter(|message| message["kind"] == "opened").count(), 1);
+    live.kill().unwrap();
+    live.wait().unwrap();
+}
+
+// Scenario: rules and silences are written, replaced, ended; wrong ones; an incident that does not exist.
+// Guarantee: what makes sense is kept; what does not is refused with the field that is wrong.
+#[test]
+fn wishes_are_kept_or_refused() {
+    let program = Program::start();
+    let rule = json!({"name": "slow", "when": {"kind": "threshold", "signal": "p95_ms", "service": "pay*", "above": 500.0, "window_s": 60}});
+    let (status, kept) = send(&program, "POST", "/api/v1/rules", &rule);
+    let known = |path: &str| program.api(path);
+    assert_eq!((status, &kept["name"], &kept["enabled"]), (200, &json!("slow"), &json!(true)), "{kept}");
+    let silence = json!({"id": "deploy", "service": "pay", "from_ns": 1, "until_ns": 2, "comment": "we know"});
+    assert_eq!(send(&program, "POST", "/api/v1/silences", &silence).0, 200);
+    assert_eq!(send(&program, "POST", "/api/v1/silences", &silence).0, 200);
+    assert_eq!(known("/api/v1/rules")["rules"].as_array().unwrap().len(), 1);
+    assert_eq!(known("/api/v1/silences")["silences"].as_array().unwrap().len(), 1);
+    for (path, wrong, field) in [
+        ("/api/v1/rules", json!({"name": "", "when": {"kind": "absence", "service": "a", "for_s": 60}}), "name"),
+        ("/api/v1/rules", json!({"name": "a", "when": {"kind": "absence", "service": "a", "for_s": -1}}), "for_s"),
+        ("/api/v1/rules", json!({"name": "a", "wen": {}}), "wen"),
+        ("/api/v1/silences", json!({"id": "x", "from_ns": 1, "until_ns": 2}), "service"),
+        ("/api/v1/silences", json!({"id": "x", "service": "a", "from_ns": 3, "until_ns": 2}), "until_ns"),
+    ] {
+        let (status, answer) = send(&program, "POST", path, &wrong);
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(status == 400 && message.contains(field), "{wrong}: {answer}");
+    }
+    let (status, left) = send(&program, "DELETE", "/api/v1/silences/deploy", &Value::Null);
+    assert_eq!((status, &left["silences"]), (200, &json!([])));
+    assert_eq!(send(&program, "DELETE", "/api/v1/silences/deploy", &Value::Null).0, 404);
+    assert_eq!(send(&program, "GET", "/api/v1/incidents/nothing", &Value::Null).0, 404);
+    assert_eq!(send(&program, "GET", "/api/v1/incidents?state=odd", &Value::Null).0, 400);
+    assert!(incidents(&program, "").is_empty());
+}
