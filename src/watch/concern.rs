@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::answer::{Answer, SUSPECTS_MAX, Verdict};
+use crate::answer::{Answer, SUSPECTS_MAX, Suspect, Verdict};
 use crate::calls::Calls;
 use crate::deviation::Signal;
 use crate::incident::Incident;
 use crate::subject::Subject;
+use crate::symptom::Symptom;
 
 /// What a suspect beside the incident's services counts: one that an origin calls (what is further down may show
 /// later), one that calls an origin, any other.
@@ -56,8 +57,30 @@ pub(crate) fn concerning(mut answer: Answer, incident: &Incident, calls: &Calls)
     {
         answer.verdict = Verdict::Unclear;
     }
+    if answer.verdict != Verdict::Localised
+        && let Some(silent) = silent(incident, calls)
+    {
+        let sentence = format!("Far less comes from {silent} than usual, and from what it calls.");
+        answer.suspects.retain(|suspect| suspect.service != silent);
+        answer.suspects.insert(0, Suspect { service: silent, score: first, sentence, ..Suspect::default() });
+    }
     answer.suspects.truncate(SUSPECTS_MAX);
     answer
+}
+
+// Of what is gone no spans tell. Where all that deviates is less traffic, it is the origin that calls most of it.
+fn silent(incident: &Incident, calls: &Calls) -> Option<String> {
+    let is_less = |symptom: &Symptom| matches!(symptom.signal, Signal::Drop | Signal::Vanished);
+    if !incident.symptoms.iter().all(is_less) {
+        return None;
+    }
+    let entries = incident
+        .symptoms
+        .iter()
+        .filter(|symptom| symptom.signal == Signal::Drop && matches!(symptom.subject, Subject::Entry { .. }));
+    let silent: BTreeSet<&str> = entries.map(|symptom| symptom.subject.service()).collect();
+    let origins = incident.origins.iter().filter(|origin| silent.contains(origin.as_str()));
+    origins.max_by_key(|origin| calls.callees(origin).filter(|callee| silent.contains(callee)).count()).cloned()
 }
 
 /// Whether `later` is a part of `earlier`: one suspect, or what suffers from it.

@@ -143,6 +143,9 @@ fn ripeness(incident: &Incident, settings: &Settings, now_ns: i64) -> Ripeness {
         return Ripeness::Ripe;
     }
     match answer.verdict {
+        // A few errors by chance are localised, too: they did happen there.
+        Verdict::Localised if !incident.is_tellable() && waited_ns < NOWHERE_NS => Ripeness::Unripe,
+        Verdict::Localised if !incident.is_tellable() => Ripeness::Nothing,
         Verdict::Localised if shown_ns >= BELIEVED_NS => Ripeness::Ripe,
         Verdict::Localised if shown_ns >= AGREED_NS && incident.agreed >= AGREED_ANSWERS => Ripeness::Ripe,
         Verdict::Localised => ripe_after(patience_ns),

@@ -133,12 +133,17 @@ impl Incident {
         !self.rule.is_empty() || services.len() >= SEEN_IN || self.symptoms.iter().any(Symptom::is_strong)
     }
 
+    /// Whether it is told when localisation names somebody.
+    pub(crate) fn is_tellable(&self) -> bool {
+        self.is_strong() || self.symptoms.iter().any(Symptom::is_notable)
+    }
+
     /// Whether it is more than chance in one place: then localisation is asked.
     pub(crate) fn is_worth_asking(&self) -> bool {
         let hard = |symptom: &&Symptom| symptom.signal.is_hard();
         let services: BTreeSet<&str> =
             self.symptoms.iter().filter(hard).map(|symptom| symptom.subject.service()).collect();
-        self.is_strong() || services.len() > 1 || self.symptoms.iter().any(Symptom::is_notable)
+        services.len() > 1 || self.is_tellable()
     }
 
     /// Whether clocks disagree, which is a machine's fault.

@@ -75,6 +75,7 @@ impl Notice {
         let words = match kind {
             NoticeKind::Opened => "",
             NoticeKind::Updated => "Update: ",
+            NoticeKind::Closed if !incident.merged_into.is_empty() => "Part of another incident: ",
             NoticeKind::Closed => "Over: ",
         };
         Notice {
@@ -134,7 +135,9 @@ fn text(incident: &Incident) -> String {
     if !incident.folded.is_empty() {
         lines.push(format!("Folded in: {} more of the same origin", incident.folded.len()));
     }
-    if incident.closed_ns > 0 {
+    if !incident.merged_into.is_empty() {
+        lines.push(format!("It goes on as incident {}", incident.merged_into));
+    } else if incident.closed_ns > 0 {
         let minutes = (incident.closed_ns.saturating_sub(incident.onset_ns)) as f64 / 6e10;
         lines.push(format!("It lasted {minutes:.1} minutes"));
     } else if incident.reopened > 0 {

@@ -273,3 +273,20 @@ fn what_was_not_watched_was_not_absent() {
     bench.pass(120, &[]);
     assert!(bench.told.is_empty() && bench.asked.is_empty());
 }
+
+// Scenario: two incidents were told of apart; then localisation names the first's suspect for both.
+// Guarantee: the later ends as a part of the earlier, and says so; what is left is told no further.
+#[test]
+fn what_was_told_apart_is_folded_with_a_word() {
+    let mut bench = Bench::new("a>b c>d");
+    let wrong = [("a", FAILS), ("b", FAILS), ("c", FAILS), ("d", FAILS)];
+    bench.pass(60, &wrong);
+    assert_eq!(bench.kinds(), [NoticeKind::Opened, NoticeKind::Opened]);
+    bench.answer = Some(suspect("b", &["a", "d", "c"]));
+    bench.pass(300, &wrong);
+    let folded = &bench.told[2];
+    assert_eq!(folded.kind, NoticeKind::Closed);
+    assert!(folded.text.contains(&format!("It goes on as incident {}", bench.told[0].incident)), "{}", folded.text);
+    let states: Vec<State> = bench.watch.incidents().map(|incident| incident.state).collect();
+    assert_eq!(states, [State::Open, State::Merged]);
+}
