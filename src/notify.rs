@@ -9,8 +9,8 @@ use ::watch::{Notice, alertmanager, slack, webhook};
 use model::time::SECOND_NS;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use store::Store;
 use store::records::Record;
-use store::{LookupError, Store};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
 use view::View;
@@ -61,7 +61,7 @@ struct Message {
 
 /// A message that waits.
 #[derive(Clone, Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     tenant: String,
     id: String,
     message: Message,
@@ -72,7 +72,6 @@ struct Waiting {
 /// Where messages are posted.
 #[derive(Clone)]
 pub(crate) struct Outbox {
-    store: Store,
     receivers: Vec<Receiver>,
     posted: mpsc::UnboundedSender<Waiting>,
 }
@@ -87,15 +86,13 @@ impl Outbox {
         metrics: Metrics,
     ) -> (Outbox, Carrier) {
         let (posted, taken) = mpsc::unbounded_channel();
-        let outbox = Outbox { store: store.clone(), receivers, posted };
+        let outbox = Outbox { receivers, posted };
         (outbox, Carrier { store, view, base, metrics, taken, waiting: BTreeMap::new() })
     }
 
-    /// Keeps a message for every receiver.
-    ///
-    /// # Errors
-    /// When it cannot be kept.
-    pub(crate) async fn post(&self, tenant: &str, notice: &Notice) -> Result<(), LookupError> {
+    /// A message for every receiver, and the records that keep them. They are carried once they are given to
+    /// [`Outbox::post`], which must not be before they are kept.
+    pub(crate) fn write(&self, tenant: &str, notice: &Notice) -> (Vec<Record>, Vec<Waiting>) {
         let now_ns = clock::now_ns();
         let mut records = Vec::new();
         let mut waiting = Vec::new();
@@ -106,9 +103,12 @@ impl Outbox {
             records.push(Record::new(tenant, (KIND, &id), notice.at_ns, now_ns, body));
             waiting.push(Waiting { tenant: tenant.to_owned(), id, message, failures: 0, due_ns: now_ns });
         }
-        self.store.write_records(&records).await?;
-        waiting.into_iter().for_each(|message| drop(self.posted.send(message)));
-        Ok(())
+        (records, waiting)
+    }
+
+    /// Hands messages to the carrier.
+    pub(crate) fn post(&self, messages: Vec<Waiting>) {
+        messages.into_iter().for_each(|message| drop(self.posted.send(message)));
     }
 }
 

@@ -4,7 +4,7 @@
 //! Who rolls up the service graph watches too, so that one collector does it for a database. What has to survive a
 //! restart are records of the store; what is usual is learnt again from the last hour's spans.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use ::watch::{Answer, Event, Observation, Settings, Snapshot, Subject, Suspect, Verdict, Watch};
@@ -138,7 +138,6 @@ impl Room<'_> {
             let events = watch.tick(now_ns);
             self.metrics.ticks.inc();
             self.act(&tenant, events).await?;
-            self.remember(&tenant, now_ns).await?;
         }
         let open = self.watches.values().flat_map(Watch::incidents);
         self.metrics.open.set(open.filter(|incident| incident.state == ::watch::State::Open).count() as i64);
@@ -173,10 +172,12 @@ impl Room<'_> {
         Ok(())
     }
 
-    // Events lead to events.
+    // Events lead to events. What they change is written at once, the watch's memory with it: who is killed between
+    // has told nobody of what it would not know again.
     async fn act(&mut self, tenant: &str, events: Vec<Event>) -> Result<(), LookupError> {
-        let mut left = std::collections::VecDeque::from(events);
-        let mut changed = std::collections::BTreeSet::new();
+        let mut left = VecDeque::from(events);
+        let mut changed = BTreeSet::new();
+        let (mut records, mut messages) = (Vec::new(), Vec::new());
         while let Some(event) = left.pop_front() {
             match event {
                 Event::Locate { id, from_ns, to_ns } => {
@@ -185,13 +186,25 @@ impl Room<'_> {
                     left.extend(watch.located(&id, answer, clock::now_ns()));
                 }
                 Event::Changed { id } => drop(changed.insert(id)),
-                Event::Notify(notice) => self.outbox.post(tenant, &notice).await?,
+                Event::Notify(notice) => {
+                    let (kept, waiting) = self.outbox.write(tenant, &notice);
+                    records.extend(kept);
+                    messages.extend(waiting);
+                }
             }
         }
-        self.write_incidents(tenant, changed.iter().map(String::as_str)).await?;
-        if !changed.is_empty() {
-            self.remembered.remove(tenant);
+        let is_due = self.remembered.get(tenant).is_none_or(|at| at.elapsed() >= REMEMBER_EVERY);
+        if changed.is_empty() && records.is_empty() && !is_due {
+            return Ok(());
         }
+        let Some(watch) = self.watches.get(tenant) else { return Ok(()) };
+        let now_ns = clock::now_ns();
+        records.extend(changed.iter().filter_map(|id| incident_record(tenant, watch.incident(id)?, now_ns)));
+        let memory = serde_json::to_string(&watch.snapshot(now_ns)).ok();
+        records.extend(memory.map(|body| Record::new(tenant, MEMORY, now_ns, now_ns, body)));
+        self.store.write_records(&records).await?;
+        self.remembered.insert(tenant.to_owned(), Instant::now());
+        self.outbox.post(messages);
         Ok(())
     }
 
@@ -207,18 +220,6 @@ impl Room<'_> {
             }
             Err(_) => None,
         }
-    }
-
-    async fn write_incidents(&self, tenant: &str, ids: impl Iterator<Item = &str>) -> Result<(), LookupError> {
-        let Some(watch) = self.watches.get(tenant) else { return Ok(()) };
-        let now_ns = clock::now_ns();
-        let record = |id: &str| {
-            let incident = watch.incident(id)?;
-            let at_ns = if incident.opened_ns > 0 { incident.opened_ns } else { incident.onset_ns };
-            Some(Record::new(tenant, (INCIDENT, id), at_ns, now_ns, serde_json::to_string(incident).ok()?))
-        };
-        let records: Vec<Record> = ids.filter_map(record).collect();
-        self.store.write_records(&records).await
     }
 
     // Rules and silences as people have them now.
@@ -243,17 +244,12 @@ impl Room<'_> {
             None => Watch::new(Settings::default()),
         })
     }
+}
 
-    async fn remember(&mut self, tenant: &str, now_ns: i64) -> Result<(), LookupError> {
-        if self.remembered.get(tenant).is_some_and(|at| at.elapsed() < REMEMBER_EVERY) {
-            return Ok(());
-        }
-        let Some(watch) = self.watches.get(tenant) else { return Ok(()) };
-        let Ok(body) = serde_json::to_string(&watch.snapshot(now_ns)) else { return Ok(()) };
-        self.store.write_records(&[Record::new(tenant, MEMORY, now_ns, now_ns, body)]).await?;
-        self.remembered.insert(tenant.to_owned(), Instant::now());
-        Ok(())
-    }
+fn incident_record(tenant: &str, incident: &::watch::Incident, now_ns: i64) -> Option<Record> {
+    let at_ns = if incident.opened_ns > 0 { incident.opened_ns } else { incident.onset_ns };
+    let body = serde_json::to_string(incident).ok()?;
+    Some(Record::new(tenant, (INCIDENT, &incident.id), at_ns, now_ns, body))
 }
 
 // By tenant, oldest slots first.

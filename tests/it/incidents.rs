@@ -65,7 +65,7 @@ fn demo(program: &Program, arguments: &[&str]) -> Child {
 }
 
 fn incidents(program: &Program, query: &str) -> Vec<Value> {
-    program.api(&format!("/api/v1/incidents{query}"))["incidents"].as_array().unwrap().clone()
+    program.api(&format!("/incidents{query}"))["incidents"].as_array().unwrap().clone()
 }
 
 fn send(program: &Program, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -114,7 +114,7 @@ fn one_incident_one_message() {
     assert_eq!((&taken[0]["kind"], &taken[0]["incident"]), (&json!("opened"), &json!(id)), "{taken:#?}");
     assert_eq!(taken[0]["suspect"], "shipping");
     assert!(taken[0]["url"].as_str().unwrap().ends_with(&format!("/incidents/{id}")), "{taken:#?}");
-    let kept = program.api(&format!("/api/v1/incidents/{id}"));
+    let kept = program.api(&format!("/incidents/{id}"));
     assert_eq!(kept["suspects"][0]["service"], "shipping");
     assert_eq!(incidents(&program, "?state=open").len(), 1, "the same one");
     assert_eq!(receiver.taken().iter().filter(|message| message["kind"] == "opened").count(), 1);
@@ -134,8 +134,8 @@ fn wishes_are_kept_or_refused() {
     let silence = json!({"id": "deploy", "service": "pay", "from_ns": 1, "until_ns": 2, "comment": "we know"});
     assert_eq!(send(&program, "POST", "/api/v1/silences", &silence).0, 200);
     assert_eq!(send(&program, "POST", "/api/v1/silences", &silence).0, 200);
-    assert_eq!(known("/api/v1/rules")["rules"].as_array().unwrap().len(), 1);
-    assert_eq!(known("/api/v1/silences")["silences"].as_array().unwrap().len(), 1);
+    assert_eq!(known("/rules")["rules"].as_array().unwrap().len(), 1);
+    assert_eq!(known("/silences")["silences"].as_array().unwrap().len(), 1);
     for (path, wrong, field) in [
         ("/api/v1/rules", json!({"name": "", "when": {"kind": "absence", "service": "a", "for_s": 60}}), "name"),
         ("/api/v1/rules", json!({"name": "a", "when": {"kind": "absence", "service": "a", "for_s": -1}}), "for_s"),

@@ -11,6 +11,7 @@ import { prefs, setPref } from "./state/prefs";
 import { basePath, link, navigate, params, path, startRouter } from "./state/url";
 import { FaultPage } from "./views/fault/page";
 import { GraphPage } from "./views/graph/page";
+import { IncidentPage, IncidentsPage, OpenIncidents } from "./views/incidents/page";
 import { IngestPage } from "./views/ingest/page";
 import { LogsPage } from "./views/logs/page";
 import { RequestPage } from "./views/request/page";
@@ -21,6 +22,7 @@ const PAGES = [
   { path: "graph", text: "Graph", key: "g s" },
   { path: "logs", text: "Logs", key: "g l" },
   { path: "fault", text: "Fault", key: "g f" },
+  { path: "incidents", text: "Incidents", key: "g n" },
   { path: "ingest", text: "Ingest", key: "g i" },
 ];
 
@@ -45,11 +47,14 @@ function App() {
 
 function Body() {
   const at = path.value;
-  if (at === "" || at === "traces") return <TracesPage />;
+  if (at === "" || at === "traces") return <><OpenIncidents /><TracesPage /></>;
   if (at === "graph") return <GraphPage />;
   if (at === "logs") return <LogsPage />;
   if (at === "fault") return <FaultPage />;
+  if (at === "incidents") return <IncidentsPage />;
   if (at === "ingest") return <IngestPage />;
+  const incident = /^incidents\/([^/]+)$/.exec(at)?.[1];
+  if (incident) return <IncidentPage key={incident} id={decodeURIComponent(incident)} />;
   const trace = /^trace\/([^/]+)$/.exec(at)?.[1];
   if (trace) return <RequestPage key={trace} id={decodeURIComponent(trace).toLowerCase()} />;
   return (

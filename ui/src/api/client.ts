@@ -108,6 +108,12 @@ export const getSuspects = (question: T.SuspectsBody, signal?: AbortSignal) => p
 /** Keeps whether a suspect of a window was right. */
 export const postFeedback = (said: T.FeedbackBody) => post("feedback", said, shape.feedback);
 
+/** What was or is wrong. */
+export const getIncidents = (filter: Partial<Range> & { state?: string }, signal?: AbortSignal) => get("incidents", { ...filter }, shape.incidents, signal);
+
+/** One incident. */
+export const getIncident = (name: string, signal?: AbortSignal) => get(`incidents/${encodeURIComponent(name)}`, {}, shape.incident, signal);
+
 /** One span with everything it carries, and its log lines. */
 export const getSpan = (trace: string, span: string, signal?: AbortSignal) =>
   get(`traces/${id(trace)}`, { span_id: span, typed: false, logs: true }, shape.trace, signal);

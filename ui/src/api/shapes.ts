@@ -147,5 +147,14 @@ export const suspects = pick<T.SuspectsAnswer>()({
   verdict: str, summary: str, suspects: arr(suspect), notices: list(evidenced), fault: compared, baseline: compared,
   took_ms: or(num, 0), partial: or(bool, false), partial_reason: or(str, null),
 });
+const incidentSuspect = pick<T.IncidentSuspect>()({ service: str, score: or(num, 0), confidence: or(num, 0), summary: or(str, ""), victims: list(str) });
+const symptom = pick<T.Symptom>()({ service: str, kind: or(str, ""), signal: or(str, ""), text: or(str, ""), since_ns: ns, last_ns: ns, strength: or(num, 0) });
+export const incident = pick<T.Incident>()({
+  id: str, state: str, onset_ns: ns, opened_ns: ns, closed_ns: or(ns, null), summary: or(str, ""), verdict: or(str, ""),
+  symptoms: list(symptom), symptoms_more: or(num, 0), suspects: list(incidentSuspect), notices: list(str), rule: or(str, ""),
+  silenced_by: or(str, ""), folded: list(str), merged_into: or(str, ""), reopened: or(num, 0),
+});
+export type Incident = Checked<typeof incident>;
+export const incidents = pick<T.IncidentsAnswer>()({ incidents: arr(incident) });
 export const feedback = pick<T.Feedback>()({ service: str, right: bool });
 export type SuspectsAnswer = Checked<typeof suspects>;

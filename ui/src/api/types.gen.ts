@@ -122,6 +122,46 @@ export interface Examples {
   good_spans: string[];
 }
 
+/** What somebody said of a suspect. */
+export interface Feedback {
+  /** What was the cause, when it was not the suspect. */
+  actual?: string | null;
+  /** Anything else. */
+  comment?: string | null;
+  /** Beginning of the fault window. */
+  from_ns: string;
+  /** The same for the same window and suspect: who says something again replaces it. */
+  id: string;
+  /** Whether it was the cause. */
+  right: boolean;
+  /** The suspect. */
+  service: string;
+  /** When it was said. */
+  time_ns: string;
+  /** End of it. */
+  to_ns: string;
+}
+
+/** What people said, newest first. */
+export interface FeedbackAnswer {
+  /** Each about one suspect of one window. */
+  feedback: Feedback[];
+}
+
+/** What is said of a suspect. */
+export interface FeedbackBody {
+  /** What was the cause, when it was not. */
+  actual?: string | null;
+  /** Anything else. */
+  comment?: string | null;
+  /** The fault window of the report. */
+  fault: WindowBody;
+  /** Whether it was the cause. */
+  right: boolean;
+  /** The suspect. */
+  service: string;
+}
+
 /** Answer of a flush. */
 export interface FlushAnswer {
   /** True: everything accepted before the call is stored. */
@@ -223,6 +263,62 @@ export interface HistogramBucket {
   counts: Record<string, number>;
   /** Its beginning, a multiple of the step. */
   time_ns: string;
+}
+
+/** Something that was wrong for a while. */
+export interface Incident {
+  /** When it was over; absent while it lasts. */
+  closed_ns?: string | null;
+  /** Incidents that turned out to be part of it. */
+  folded: string[];
+  /** Its name for ever. */
+  id: string;
+  /** The incident that it turned out to be part of; empty otherwise. */
+  merged_into: string;
+  /** What is wrong and no service's fault, such as a clock. */
+  notices: string[];
+  /** Since when something deviates. */
+  onset_ns: string;
+  /** When it was opened; the onset while it is only suspected. */
+  opened_ns: string;
+  /** How often it came back. */
+  reopened: number;
+  /** The rule that opened it; empty when a deviation did. */
+  rule: string;
+  /** The silence that covers it; empty without. */
+  silenced_by: string;
+  /** open or closed; suspected, dropped (nobody was told) and merged only when asked for. */
+  state: string;
+  /** What localization says, in a sentence; empty before it has answered. */
+  summary: string;
+  /** Who is to blame, best first. */
+  suspects: IncidentSuspect[];
+  /** What deviates, strongest first. */
+  symptoms: Symptom[];
+  /** Symptoms beyond these. */
+  symptoms_more: number;
+  /** localised, unclear or no_fault; empty before. */
+  verdict: string;
+}
+
+/** A service to blame for an incident. */
+export interface IncidentSuspect {
+  /** How sure it is, 0 to 1. */
+  confidence: number;
+  /** How much speaks against it. */
+  score: number;
+  /** Its name. */
+  service: string;
+  /** One sentence. */
+  summary: string;
+  /** Services that suffer from it. */
+  victims: string[];
+}
+
+/** Incidents, newest first. */
+export interface IncidentsAnswer {
+  /** The incidents. */
+  incidents: Incident[];
 }
 
 /** How ingest is doing. Counts are items since the data directory was created. */
@@ -489,6 +585,12 @@ export interface Resource {
   schema_url: string;
 }
 
+/** Rules. */
+export interface RulesAnswer {
+  /** As they were written. */
+  rules: Record<string, unknown>[];
+}
+
 /** An instrumentation scope. */
 export interface Scope {
   /** Attributes. */
@@ -529,6 +631,12 @@ export interface Service {
 export interface ServicesAnswer {
   /** By name. */
   services: Service[];
+}
+
+/** Silences. */
+export interface SilencesAnswer {
+  /** As they were written. */
+  silences: Record<string, unknown>[];
 }
 
 /** One span. */
@@ -686,6 +794,24 @@ export interface SuspectsBody {
   limit?: number | null;
   /** Only what this service depends on, itself included. */
   service?: string | null;
+}
+
+/** What deviates. */
+export interface Symptom {
+  /** What is watched of it: entry, call, wait, roots, lines, clock. */
+  kind: string;
+  /** When it was last seen. */
+  last_ns: string;
+  /** Service. */
+  service: string;
+  /** How it deviates: errors, latency, drop, surge, lines, vanished, roots, clock, rule. */
+  signal: string;
+  /** Since when. */
+  since_ns: string;
+  /** How unlikely it is without a change: -log10 of the probability. */
+  strength: number;
+  /** One line. */
+  text: string;
 }
 
 /** One trace. */
