@@ -13,6 +13,7 @@ use crate::config_checks;
 use crate::demo_run::DemoArgs;
 use crate::flow;
 use crate::import::ImportArgs;
+use crate::incidents_report::IncidentsArgs;
 use crate::locate_report::LocateArgs;
 use crate::mcp::McpArgs;
 
@@ -46,6 +47,8 @@ enum Command {
     Demo(Box<DemoArgs>),
     /// Ask a running server who is guilty of a fault, and why
     Locate(LocateArgs),
+    /// Say what is or was wrong: incidents, with who is to blame
+    Incidents(IncidentsArgs),
     /// Let an assistant ask a running server: the Model Context Protocol over standard input and output
     Mcp(McpArgs),
     /// The embedded engine: install its library, or serve (used by `run`)
@@ -126,6 +129,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Import(args) => crate::import::run(args),
         Command::Locate(args) => crate::locate_report::run(&args),
+        Command::Incidents(args) => crate::incidents_report::run(&args),
         Command::Mcp(args) => crate::mcp::run(&args),
         Command::Demo(args) => crate::demo_run::run(*args),
         Command::Engine { command: EngineCommand::Install { from } } => install_engine(from),

@@ -2,24 +2,21 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use crate::ask_server::ServerArgs;
 use crate::cli::say;
 
-/// Longest wait for the answer.
-const ANSWER_MAX: Duration = Duration::from_secs(120);
 /// Rows of evidence for the first suspect, and for the others.
 const EVIDENCE: (usize, usize) = (5, 2);
 
 /// Arguments of `hypocenter locate`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LocateArgs {
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7700")]
-    endpoint: String,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Something has been wrong for so long
     #[arg(long, value_name = "LENGTH", default_value = "15m", conflicts_with = "from")]
     since: String,
@@ -38,12 +35,6 @@ pub(crate) struct LocateArgs {
     /// At most so many suspects
     #[arg(long, value_name = "N", default_value_t = 5)]
     limit: usize,
-    /// Tenant to ask for
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-    /// Header for the request, such as an authorization; may be given several times
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
     /// Print the answer as it came
     #[arg(long)]
     json: bool,
@@ -71,28 +62,7 @@ fn ask(args: &LocateArgs) -> anyhow::Result<String> {
     if let Some(service) = &args.service {
         body["service"] = json!(service);
     }
-    let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).http_status_as_error(false);
-    // A proxy from the environment is meant for the world, not for this machine.
-    let is_here = ["//127.", "//localhost", "//[::1]"].iter().any(|host| args.endpoint.contains(host));
-    let config = if is_here { config.proxy(None) } else { config }.build();
-    let url = format!("{}/api/v1/suspects", args.endpoint.trim_end_matches('/'));
-    let mut request = ureq::Agent::new_with_config(config).post(&url).header("content-type", "application/json");
-    if let Some(tenant) = &args.tenant {
-        request = request.header("x-scope-orgid", tenant);
-    }
-    for header in &args.headers {
-        let (name, value) = header.split_once(':').context("--header takes `name: value`")?;
-        request = request.header(name.trim(), value.trim());
-    }
-    let mut answer = request.send(body.to_string()).with_context(|| format!("no answer from {}", args.endpoint))?;
-    let text = answer.body_mut().read_to_string().with_context(|| format!("no answer from {}", args.endpoint))?;
-    if answer.status().as_u16() != 200 {
-        let said = serde_json::from_str::<Value>(&text)
-            .ok()
-            .and_then(|value| value["error"]["message"].as_str().map(str::to_owned));
-        bail!("{} answered {}: {}", args.endpoint, answer.status().as_u16(), said.unwrap_or(text));
-    }
-    Ok(text)
+    args.server.ask("suspects", Some(&body))
 }
 
 fn report(answer: &Value) -> String {
@@ -158,16 +128,16 @@ fn report(answer: &Value) -> String {
 }
 
 // What other machines' terminals would do with control characters is not for telemetry to decide.
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     let text = value.as_str().unwrap_or_default();
     if text.chars().any(char::is_control) { "(text with control characters; see --json)" } else { text }
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn time(ns: &Value) -> String {
+pub(crate) fn time(ns: &Value) -> String {
     let ns = ns.as_str().and_then(|text| text.parse::<i128>().ok()).unwrap_or_default();
     let seconds = i64::try_from(ns / 1_000_000_000).unwrap_or_default();
     jiff::Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())

@@ -1,6 +1,7 @@
 //! The door: parse the command line, run the command, turn the outcome into an exit code.
 
 mod allocator;
+mod ask_server;
 mod books;
 mod cli;
 mod clock;
@@ -19,6 +20,7 @@ mod import;
 mod import_formats;
 mod import_items;
 mod import_post;
+mod incidents_report;
 mod intake;
 mod keys;
 mod lanes;
