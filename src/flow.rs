@@ -156,11 +156,13 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     // The watch, while we roll: what is counted to incidents, incidents to messages.
     let watch_metrics = watch_metrics::Metrics::register(&mut registry);
     let (receivers, base_url) = (config.receivers.clone(), config.base_url.clone());
-    let (outbox, carrier) = Outbox::new(store.clone(), view.clone(), receivers, base_url, watch_metrics.clone());
+    let (outbox, carrier) = Outbox::new(store.clone(), receivers, base_url, watch_metrics.clone());
     let carrying = tokio::spawn(carrier.run(reigns.clone()));
+    let behind = journal.clone();
+    let unstored_ns = move || behind.usage().oldest_unreleased_ns;
     let looking_out = config
         .watch_enabled
-        .then(|| tokio::spawn(watching::run(store.clone(), view.clone(), reigns, outbox, watch_metrics)));
+        .then(|| tokio::spawn(watching::run(store.clone(), view.clone(), reigns, outbox, watch_metrics, unstored_ns)));
     let names = view.clone();
     let intake = Door::new(
         journal.clone(),

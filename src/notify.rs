@@ -1,6 +1,7 @@
 //! The outbox: what people are to be told, until the receivers have it. A message is a record of the store from the
 //! moment it is posted to the moment that its receiver took it, so a restart loses none; its id lets receivers
-//! discard a repeat. Each receiver gets its messages in order; one that is away holds up nobody else.
+//! discard a repeat. Each receiver gets its messages in order; one that is away holds up others for no longer than one
+//! try takes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,6 @@ use store::Store;
 use store::records::Record;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
-use view::View;
 
 use crate::clock;
 use crate::watch_metrics::Metrics;
@@ -78,16 +78,10 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// An outbox, and who carries out what is posted.
-    pub(crate) fn new(
-        store: Store,
-        view: View,
-        receivers: Vec<Receiver>,
-        base: String,
-        metrics: Metrics,
-    ) -> (Outbox, Carrier) {
+    pub(crate) fn new(store: Store, receivers: Vec<Receiver>, base: String, metrics: Metrics) -> (Outbox, Carrier) {
         let (posted, taken) = mpsc::unbounded_channel();
         let outbox = Outbox { receivers, posted };
-        (outbox, Carrier { store, view, base, metrics, taken, waiting: BTreeMap::new() })
+        (outbox, Carrier { store, base, metrics, taken, waiting: BTreeMap::new() })
     }
 
     /// A message for every receiver, and the records that keep them. They are carried once they are given to
@@ -115,7 +109,6 @@ impl Outbox {
 /// Carries messages to their receivers.
 pub(crate) struct Carrier {
     store: Store,
-    view: View,
     base: String,
     metrics: Metrics,
     taken: mpsc::UnboundedReceiver<Waiting>,
@@ -142,11 +135,11 @@ impl Carrier {
     // What an earlier process, or another one, left.
     async fn recall(&mut self) {
         loop {
-            match self.view.records_of_all(KIND, WAITING_MAX).await {
+            match self.store.records_of_all(KIND, WAITING_MAX).await {
                 Ok(left) => {
-                    for (tenant, row) in left {
+                    for row in left {
                         if let Ok(message) = serde_json::from_str(&row.body) {
-                            self.take(Waiting { tenant, id: row.id, message, failures: 0, due_ns: 0 });
+                            self.take(Waiting { tenant: row.tenant, id: row.id, message, failures: 0, due_ns: 0 });
                         }
                     }
                     return;
@@ -176,7 +169,9 @@ impl Carrier {
             .cloned()
             .collect();
         let base = &self.base;
-        let sent = futures_util::future::join_all(due.iter().map(|waiting| send(&waiting.message, base))).await;
+        let sent =
+            futures_util::future::join_all(due.iter().map(|waiting| send(&waiting.tenant, &waiting.message, base)))
+                .await;
         for (waiting, sent) in due.into_iter().zip(sent) {
             let receiver = waiting.message.receiver.clone();
             let is_old = now_ns.saturating_sub(waiting.message.notice.at_ns) > GIVE_UP_NS;
@@ -214,12 +209,15 @@ impl Carrier {
     }
 }
 
-async fn send(message: &Message, base: &str) -> Result<(), String> {
-    let body: Value = match message.receiver.form {
+async fn send(tenant: &str, message: &Message, base: &str) -> Result<(), String> {
+    let mut body: Value = match message.receiver.form {
         Form::Webhook => webhook(&message.notice, base),
         Form::Slack => slack(&message.notice, base),
         Form::Alertmanager => alertmanager(&message.notice, base),
     };
+    if message.receiver.form == Form::Webhook && !tenant.is_empty() {
+        body["tenant"] = Value::from(tenant);
+    }
     let (url, id) = (message.receiver.url.clone(), message.notice.id.clone());
     let posted = tokio::task::spawn_blocking(move || {
         let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).http_status_as_error(false);

@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     pub(crate) seconds: Counter<f64, AtomicU64>,
     /// Looks that failed.
     pub(crate) failures: Counter,
+    /// Looks that were left out because the store was behind.
+    pub(crate) skipped: Counter,
     /// Subjects watched.
     pub(crate) subjects: Gauge,
     /// Incidents that last.
@@ -35,6 +37,7 @@ impl Metrics {
         registry.register("ticks", "Looks at what was counted", metrics.ticks.clone());
         registry.register_with_unit("looking", "Time spent on looking", Unit::Seconds, metrics.seconds.clone());
         registry.register("look_failures", "Failed looks; each is repeated", metrics.failures.clone());
+        registry.register("looks_skipped", "Looks left out because the store was behind", metrics.skipped.clone());
         registry.register("subjects", "Operations, calls, patterns and clocks watched", metrics.subjects.clone());
         registry.register("incidents_open", "Incidents that last", metrics.open.clone());
         registry.register("notices_delivered", "Messages that their receivers took", metrics.delivered.clone());

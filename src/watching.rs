@@ -28,6 +28,10 @@ use crate::watch_metrics::Metrics;
 /// A tick, and a slot.
 const TICK: Duration = Duration::from_secs(10);
 const SLOT_NS: i64 = 10 * SECOND_NS;
+/// A slot is complete so long after its end: clients send every five seconds.
+const SETTLE_S: i64 = 8;
+/// Nothing is said while the store is so far behind; rows for a partition with few wait for ten seconds.
+const BEHIND_NS: i64 = 20 * SECOND_NS;
 /// Slots are counted while they are fresh, and once more when stragglers have come.
 const FRESH_NS: i64 = 30 * SECOND_NS;
 const AGAIN_NS: (i64, i64) = (80 * SECOND_NS, 60 * SECOND_NS);
@@ -52,9 +56,18 @@ const MEMORY: (&str, &str) = ("watch", "memory");
 const WISHES_MAX: u64 = 1_000;
 
 /// Watches for ever, whenever this process rolls: while `reigns` has the epoch of its reign.
-pub(crate) async fn run(store: Store, view: View, mut reigns: Receiver<Option<u64>>, outbox: Outbox, metrics: Metrics) {
+///
+/// `unstored_ns` says since when something accepted waits to be stored.
+pub(crate) async fn run(
+    store: Store,
+    view: View,
+    mut reigns: Receiver<Option<u64>>,
+    outbox: Outbox,
+    metrics: Metrics,
+    unstored_ns: impl Fn() -> Option<i64>,
+) {
     while reigns.wait_for(Option::is_some).await.is_ok() {
-        if let Err(error) = reign(&store, &view, &reigns, &outbox, &metrics).await {
+        if let Err(error) = reign(&store, &view, &reigns, &outbox, &metrics, &unstored_ns).await {
             metrics.failures.inc();
             debug!(%error, "the watch cannot look now; trying again");
         }
@@ -68,6 +81,7 @@ async fn reign(
     reigns: &Receiver<Option<u64>>,
     outbox: &Outbox,
     metrics: &Metrics,
+    unstored_ns: &impl Fn() -> Option<i64>,
 ) -> Result<(), LookupError> {
     let mut room = Room {
         rolling: store.rolling()?,
@@ -84,6 +98,11 @@ async fn reign(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while reigns.borrow().is_some() {
         ticks.tick().await;
+        // What is not stored yet must not look like silence.
+        if unstored_ns().is_some_and(|since_ns| clock::now_ns() - since_ns > BEHIND_NS) {
+            metrics.skipped.inc();
+            continue;
+        }
         let began = Instant::now();
         room.look().await?;
         metrics.seconds.inc_by(began.elapsed().as_secs_f64());
@@ -239,9 +258,10 @@ impl Room<'_> {
     async fn recall(&self, tenant: &str) -> Result<Watch, LookupError> {
         let kept = self.view.record(tenant, MEMORY.0, MEMORY.1).await.ok().flatten();
         let snapshot: Option<Snapshot> = kept.and_then(|body| serde_json::from_str(&body).ok());
+        let settings = Settings { settle_s: SETTLE_S, ..Settings::default() };
         Ok(match snapshot {
-            Some(snapshot) => Watch::restore(Settings::default(), snapshot),
-            None => Watch::new(Settings::default()),
+            Some(snapshot) => Watch::restore(settings, snapshot),
+            None => Watch::new(settings),
         })
     }
 }

@@ -114,7 +114,7 @@ pub(crate) async fn silences(State(app): State<Arc<App>>, Extension(caller): Ext
     Ok(json(&SilencesAnswer { silences: wishes(&app, &caller, SILENCE).await? }))
 }
 
-/// Keeps a silence; one of the same id is replaced. `{"id", "service"?, "rule"?, "from_ns", "until_ns", "comment"?}`:
+/// Keeps a silence; one of the same id is replaced. `{"id", "service"?, "rule"?, "from_ns", "until_ns", "comment"?}`, times as text:
 /// incidents of the service or the rule (a name, `*`, or `name*`) are recorded, and nobody is told.
 #[utoipa::path(post, path = "/api/v1/silences", tag = "faults", request_body = Object,
     responses((status = 200, description = "The silence as it is kept", body = Object),

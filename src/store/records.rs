@@ -1,7 +1,7 @@
 //! Writing records (schemas/0001/70_records.sql): each is a generation that replaces the older ones of its id.
 
 use clickhouse::Row;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::access::{LookupError, Store};
 
@@ -49,6 +49,18 @@ impl Record {
     }
 }
 
+/// A record of some tenant, as it stands.
+#[allow(missing_docs)] // as above
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub struct TenantRecord {
+    pub tenant: String,
+    pub id: String,
+    /// Nanoseconds since the epoch.
+    pub at_ns: i64,
+    /// JSON.
+    pub body: String,
+}
+
 impl Store {
     /// Writes records; those that are read afterwards are these.
     ///
@@ -56,5 +68,13 @@ impl Store {
     /// When ClickHouse does not take them.
     pub async fn write_records(&self, records: &[Record]) -> Result<(), LookupError> {
         self.rolling()?.insert("records", records).await
+    }
+
+    /// The oldest records of a kind, whoever's they are: for the process itself.
+    ///
+    /// # Errors
+    /// When ClickHouse does not say.
+    pub async fn records_of_all(&self, kind: &str, limit: u64) -> Result<Vec<TenantRecord>, LookupError> {
+        self.rolling()?.records_of_all(kind, limit).await
     }
 }

@@ -236,12 +236,6 @@ impl View {
         Ok(rows.into_iter().map(|row| row.body).collect())
     }
 
-    /// The oldest records of a kind, each with its tenant.
-    pub async fn records_of_all(&self, kind: &str, limit: u64) -> Result<Vec<(String, records::RecordRow)>, ViewError> {
-        let client = self.store.background_client()?;
-        Ok(records::of_all(&ask(&client, ""), kind, limit).await?)
-    }
-
     /// The rules and silences of a tenant.
     pub async fn wishes(&self, tenant: &str, limit: u64) -> Result<Wishes, ViewError> {
         let rules = self.records(tenant, RULE, limit);

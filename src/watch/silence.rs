@@ -15,12 +15,40 @@ pub struct Silence {
     pub service: String,
     /// Rule that opened the incident.
     pub rule: String,
-    /// From when on.
+    /// From when on, nanoseconds; written as text, as 64-bit numbers do not survive every JSON reader.
+    #[serde(with = "as_text")]
     pub from_ns: i64,
     /// Until when.
+    #[serde(with = "as_text")]
     pub until_ns: i64,
     /// Why.
     pub comment: String,
+}
+
+mod as_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(i64),
+        Text(String),
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+    pub(super) fn serialize<S: Serializer>(ns: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(ns)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Number(ns) => Ok(ns),
+            Written::Text(text) => {
+                text.trim().parse().map_err(|_| D::Error::custom(format!("`{text}` is no number of nanoseconds")))
+            }
+        }
+    }
 }
 
 impl Silence {

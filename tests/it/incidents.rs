@@ -131,7 +131,7 @@ fn wishes_are_kept_or_refused() {
     let (status, kept) = send(&program, "POST", "/api/v1/rules", &rule);
     let known = |path: &str| program.api(path);
     assert_eq!((status, &kept["name"], &kept["enabled"]), (200, &json!("slow"), &json!(true)), "{kept}");
-    let silence = json!({"id": "deploy", "service": "pay", "from_ns": 1, "until_ns": 2, "comment": "we know"});
+    let silence = json!({"id": "deploy", "service": "pay", "from_ns": "1", "until_ns": 2, "comment": "we know"});
     assert_eq!(send(&program, "POST", "/api/v1/silences", &silence).0, 200);
     assert_eq!(send(&program, "POST", "/api/v1/silences", &silence).0, 200);
     assert_eq!(known("/rules")["rules"].as_array().unwrap().len(), 1);

@@ -18,14 +18,6 @@ pub struct RecordRow {
     pub body: String,
 }
 
-#[derive(Row, Deserialize)]
-struct TenantRow {
-    tenant: String,
-    id: String,
-    at_ns: i64,
-    body: String,
-}
-
 /// The newest `limit` records of a kind whose time lies in the window, newest first.
 pub async fn list(ask: &Ask<'_>, kind: &str, window: Window, limit: u64) -> Result<Vec<RecordRow>, AskError> {
     let mut which = Conditions::new("r");
@@ -41,16 +33,6 @@ pub async fn one(ask: &Ask<'_>, kind: &str, id: &str) -> Result<Option<RecordRow
     which.and("Id = {@:String}", [Param::Text(id.to_owned())]);
     let rows: Vec<RecordRow> = sql(ask, kind, &which, 1).query(ask).fetch_all().await?;
     Ok(rows.into_iter().next())
-}
-
-/// The oldest records of a kind, whoever's they are: tenant and record.
-pub async fn of_all(ask: &Ask<'_>, kind: &str, limit: u64) -> Result<Vec<(String, RecordRow)>, AskError> {
-    let sql = Sql::new(include_str!("records_of_all.sql"), ask.tenant)
-        .set("kind", Param::Text(kind.to_owned()))
-        .set("limit", Param::U64(limit));
-    let rows: Vec<TenantRow> = sql.query(ask).fetch_all().await?;
-    let split = |row: TenantRow| (row.tenant, RecordRow { id: row.id, at_ns: row.at_ns, body: row.body });
-    Ok(rows.into_iter().map(split).collect())
 }
 
 fn sql(ask: &Ask<'_>, kind: &str, which: &Conditions, limit: u64) -> Sql {

@@ -329,7 +329,7 @@ WHERE Tenant = {tenant:String}
                 );
             }
             assert_eq!(
-                ["FROM otel_", "FROM loss_", "FROM graph_", "FROM evidence_", "FROM log_"]
+                ["FROM otel_", "FROM loss_", "FROM graph_", "FROM evidence_", "FROM log_", "FROM records"]
                     .iter()
                     .map(|from| text.matches(from).count())
                     .sum::<usize>(),

@@ -23,6 +23,7 @@ pub use rows::{
 
 use crate::access::{LookupError, Store};
 use crate::evidence::{EvidenceRow, StaleRow};
+use crate::records::TenantRecord;
 use crate::trouble::{code, describe};
 
 /// Longest wait for an answer.
@@ -260,6 +261,10 @@ impl Rolling {
     /// Writes the evidence of minutes.
     pub async fn write_evidence(&self, rows: &[EvidenceRow]) -> Result<(), LookupError> {
         self.insert("evidence_minutes", rows).await
+    }
+
+    pub(crate) async fn records_of_all(&self, kind: &str, limit: u64) -> Result<Vec<TenantRecord>, LookupError> {
+        self.all(self.ask(include_str!("records_of_all.sql")).param("kind", kind).param("limit", limit)).await
     }
 
     fn ask(&self, sql: &str) -> Query {
