@@ -30,6 +30,12 @@ const TICK: Duration = Duration::from_secs(10);
 const SLOT_NS: i64 = 10 * SECOND_NS;
 /// A slot is complete so long after its end: clients send every five seconds.
 const SETTLE_S: i64 = 8;
+/// An incident is told of without a suspect after so long: the first answers come late.
+const PATIENCE_S: i64 = 30;
+/// After a start, senders repeat what was not taken.
+const CATCHING_UP: Duration = Duration::from_secs(15);
+/// Suspects are asked for what is complete, and for no less than so much.
+const FAULT_MIN_NS: i64 = 20 * SECOND_NS;
 /// Nothing is said while the store is so far behind; rows for a partition with few wait for ten seconds.
 const BEHIND_NS: i64 = 20 * SECOND_NS;
 /// Slots are counted while they are fresh, and once more when stragglers have come.
@@ -94,7 +100,8 @@ async fn reign(
         calls_read: None,
     };
     room.learn().await?;
-    let mut ticks = tokio::time::interval(TICK);
+    // Whoever could not send while we were away sends now.
+    let mut ticks = tokio::time::interval_at(Instant::now() + CATCHING_UP, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while reigns.borrow().is_some() {
         ticks.tick().await;
@@ -228,6 +235,11 @@ impl Room<'_> {
     }
 
     async fn locate(&self, tenant: &str, from_ns: i64, to_ns: i64) -> Option<Answer> {
+        // Requests that are still on their way lack what is yet to come, and of few requests much can be said.
+        let settle_ns = SETTLE_S * SECOND_NS;
+        let early_ns = (from_ns + FAULT_MIN_NS + settle_ns - clock::now_ns()).clamp(0, FAULT_MIN_NS + settle_ns);
+        tokio::time::sleep(Duration::from_nanos(early_ns.unsigned_abs())).await;
+        let to_ns = to_ns.max(clock::now_ns()) - settle_ns;
         let fault = TimeRange { from: Some(TimePoint::At(from_ns)), to: Some(TimePoint::At(to_ns)) };
         let question = SuspectsQuestion { fault, ..SuspectsQuestion::default() };
         let asked = self.view.suspects(tenant, question, clock::now_ns());
@@ -258,7 +270,7 @@ impl Room<'_> {
     async fn recall(&self, tenant: &str) -> Result<Watch, LookupError> {
         let kept = self.view.record(tenant, MEMORY.0, MEMORY.1).await.ok().flatten();
         let snapshot: Option<Snapshot> = kept.and_then(|body| serde_json::from_str(&body).ok());
-        let settings = Settings { settle_s: SETTLE_S, ..Settings::default() };
+        let settings = Settings { settle_s: SETTLE_S, patience_s: PATIENCE_S, ..Settings::default() };
         Ok(match snapshot {
             Some(snapshot) => Watch::restore(settings, snapshot),
             None => Watch::new(settings),

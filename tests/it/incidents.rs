@@ -112,11 +112,12 @@ fn one_incident_one_message() {
     let taken = receiver.taken();
     let id = open[0]["id"].as_str().unwrap();
     assert_eq!((&taken[0]["kind"], &taken[0]["incident"]), (&json!("opened"), &json!(id)), "{taken:#?}");
-    assert_eq!(taken[0]["suspect"], "shipping");
+    assert_eq!(taken[0]["suspect"], "shipping", "{taken:#?} {:#?}", incidents(&program, ""));
     assert!(taken[0]["url"].as_str().unwrap().ends_with(&format!("/incidents/{id}")), "{taken:#?}");
     let kept = program.api(&format!("/incidents/{id}"));
     assert_eq!(kept["suspects"][0]["service"], "shipping");
-    assert_eq!(incidents(&program, "?state=open").len(), 1, "the same one");
+    let still = incidents(&program, "?state=open");
+    assert_eq!(still.len(), 1, "the same one: {still:#?}");
     assert_eq!(receiver.taken().iter().filter(|message| message["kind"] == "opened").count(), 1);
     live.kill().unwrap();
     live.wait().unwrap();
