@@ -565,7 +565,7 @@ fn resolve(written: Written) -> Result<Config, ConfigError> {
         watch_enabled: w.boolean("watch.enabled")?,
         receivers: resolve_receivers(w)?,
         base_url: match w.text("notify.base_url") {
-            "" => format!("http://127.0.0.1:{}", w.text("ports.http")),
+            "" => format!("{}://127.0.0.1:{}", if tls.is_some() { "https" } else { "http" }, w.text("ports.http")),
             given => given.to_owned(),
         },
         tenancy_enabled: w.boolean("tenancy.enabled")?,

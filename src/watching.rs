@@ -58,6 +58,8 @@ const SUSPECTS_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(5);
 /// Kind and id of the record that is a watch's memory.
 const MEMORY: (&str, &str) = ("watch", "memory");
+/// Tenants whose memory is read.
+const TENANTS_MAX: u64 = 100_000;
 /// Rules and silences of a tenant.
 const WISHES_MAX: u64 = 1_000;
 
@@ -99,6 +101,7 @@ async fn reign(
         remembered: HashMap::new(),
         calls_read: None,
     };
+    room.recall().await?;
     room.learn().await?;
     // Whoever could not send while we were away sends now.
     let mut ticks = tokio::time::interval_at(Instant::now() + CATCHING_UP, TICK);
@@ -140,7 +143,7 @@ impl Room<'_> {
             let end_ns = (at_ns + PIECE_NS).min(now_ns);
             let counted = self.rolling.counted(at_ns, end_ns).await?;
             let clocks = self.rolling.clocks(at_ns, end_ns).await?;
-            self.observe(now_ns, counted, clocks).await?;
+            self.observe(now_ns, counted, clocks);
             at_ns = end_ns;
         }
         self.read_calls(now_ns).await
@@ -152,8 +155,8 @@ impl Room<'_> {
         let counted = self.rolling.counted(slot_ns - FRESH_NS, now_ns).await?;
         let again = self.rolling.counted(slot_ns - AGAIN_NS.0, slot_ns - AGAIN_NS.1).await?;
         let clocks = self.rolling.clocks(now_ns - CLOCKS_NS, now_ns).await?;
-        self.observe(now_ns, again, clocks).await?;
-        self.observe(now_ns, counted, Vec::new()).await?;
+        self.observe(now_ns, again, clocks);
+        self.observe(now_ns, counted, Vec::new());
         if self.calls_read.is_none_or(|read| read.elapsed() >= CALLS_EVERY) {
             self.read_calls(now_ns).await?;
         }
@@ -171,17 +174,10 @@ impl Room<'_> {
         Ok(())
     }
 
-    async fn observe(&mut self, now_ns: i64, counted: Counted, clocks: Vec<ClockSlot>) -> Result<(), LookupError> {
+    fn observe(&mut self, now_ns: i64, counted: Counted, clocks: Vec<ClockSlot>) {
         for (tenant, observations) in observations(counted, clocks) {
-            if !self.watches.contains_key(&tenant) {
-                let watch = self.recall(&tenant).await?;
-                self.watches.insert(tenant.clone(), watch);
-            }
-            if let Some(watch) = self.watches.get_mut(&tenant) {
-                watch.observe(now_ns, &observations);
-            }
+            self.watches.entry(tenant).or_insert_with(|| Watch::new(settings())).observe(now_ns, &observations);
         }
-        Ok(())
     }
 
     async fn read_calls(&mut self, now_ns: i64) -> Result<(), LookupError> {
@@ -267,15 +263,20 @@ impl Room<'_> {
         Ok(())
     }
 
-    async fn recall(&self, tenant: &str) -> Result<Watch, LookupError> {
-        let kept = self.view.record(tenant, MEMORY.0, MEMORY.1).await.ok().flatten();
-        let snapshot: Option<Snapshot> = kept.and_then(|body| serde_json::from_str(&body).ok());
-        let settings = Settings { settle_s: SETTLE_S, patience_s: PATIENCE_S, ..Settings::default() };
-        Ok(match snapshot {
-            Some(snapshot) => Watch::restore(settings, snapshot),
-            None => Watch::new(settings),
-        })
+    // Goes on with every tenant that there is a memory of, also one that is silent now.
+    async fn recall(&mut self) -> Result<(), LookupError> {
+        for kept in self.store.records_of_all(MEMORY.0, TENANTS_MAX).await? {
+            match serde_json::from_str::<Snapshot>(&kept.body) {
+                Ok(snapshot) => drop(self.watches.insert(kept.tenant, Watch::restore(settings(), snapshot))),
+                Err(error) => warn!(%error, tenant = kept.tenant, "what the watch knew cannot be read; it begins anew"),
+            }
+        }
+        Ok(())
     }
+}
+
+fn settings() -> Settings {
+    Settings { settle_s: SETTLE_S, patience_s: PATIENCE_S, ..Settings::default() }
 }
 
 fn incident_record(tenant: &str, incident: &::watch::Incident, now_ns: i64) -> Option<Record> {

@@ -13,21 +13,23 @@ use crate::program::{Program, eventually, request};
 /// A receiver of webhooks: keeps what it took; refuses as often as it is told to.
 struct Receiver {
     url: String,
-    taken: Arc<Mutex<Vec<Value>>>,
+    taken: Arc<Mutex<Vec<(String, Value)>>>,
     refuse: Arc<AtomicU32>,
 }
 
 impl Receiver {
     fn start() -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let (taken, refuse) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU32::new(0)));
         let (kept, refused) = (Arc::clone(&taken), Arc::clone(&refuse));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let (mut line, mut length) = (String::new(), 0);
+                let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
+                reader.read_line(&mut first).unwrap();
+                let path = first.split(' ').nth(1).unwrap().to_owned();
                 while reader.read_line(&mut line).unwrap() > 2 {
                     if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                         length = value.trim().parse().unwrap();
@@ -39,7 +41,7 @@ impl Receiver {
                 let is_refused =
                     refused.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
                 if !is_refused {
-                    kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                    kept.lock().unwrap().push((path, serde_json::from_slice(&body).unwrap()));
                 }
                 let status = if is_refused { "500 Internal Server Error" } else { "200 OK" };
                 let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
@@ -49,8 +51,9 @@ impl Receiver {
         Receiver { url, taken, refuse }
     }
 
-    fn taken(&self) -> Vec<Value> {
-        self.taken.lock().unwrap().clone()
+    fn taken(&self, path: &str) -> Vec<Value> {
+        let taken = self.taken.lock().unwrap();
+        taken.iter().filter(|(at, _)| at == path).map(|(_, body)| body.clone()).collect()
     }
 }
 
@@ -77,15 +80,16 @@ fn send(program: &Program, method: &str, path: &str, body: &Value) -> (u16, Valu
 
 // Scenario: a shop runs for twelve minutes; then, while it is watched, one of its services is gone. The receiver
 // refuses the first tries, and the program is restarted before it takes anything. Then all is well again.
-// Guarantee: one incident on the right service, in the API and in one message that is taken once, with a link to the
-// incident; it survives the restart.
+// Guarantee: one incident on the right service, in the API, by the command, and in one message that each kind of
+// receiver takes once, with a link to the incident; it survives the restart.
 #[test]
 fn one_incident_one_message() {
     let receiver = Receiver::start();
     receiver.refuse.store(u32::MAX, Ordering::SeqCst);
     let dir = tempfile::tempdir().unwrap();
-    let set = format!("notify.webhooks={}", receiver.url);
-    let arguments = ["--set", set.as_str()];
+    let sets = [("webhooks", "hook"), ("slack", "slack"), ("alertmanager", "api/v2/alerts")]
+        .map(|(key, path)| format!("notify.{key}={}/{path}", receiver.url));
+    let arguments: Vec<&str> = sets.iter().flat_map(|set| ["--set", set.as_str()]).collect();
     let mut program = Program::start_in(dir.path(), &arguments);
     let past = demo(&program, &["--backfill", "12m", "--duration", "12m", "--seed", "3"]).wait().unwrap();
     assert!(past.success());
@@ -104,12 +108,12 @@ fn one_incident_one_message() {
     assert_eq!(open.len(), 1, "{open:#?}");
     assert_eq!(open[0]["suspects"][0]["service"], "shipping", "{open:#?}");
     assert!(!open[0]["symptoms"].as_array().unwrap().is_empty() && open[0]["verdict"] == "localised", "{open:#?}");
-    assert!(receiver.taken().is_empty());
+    assert!(receiver.taken("/hook").is_empty());
     program.kill();
     let program = Program::start_in(dir.path(), &arguments);
     receiver.refuse.store(2, Ordering::SeqCst);
-    eventually("the message is taken", || !receiver.taken().is_empty());
-    let taken = receiver.taken();
+    eventually("the message is taken", || !receiver.taken("/hook").is_empty());
+    let taken = receiver.taken("/hook");
     let id = open[0]["id"].as_str().unwrap();
     assert_eq!((&taken[0]["kind"], &taken[0]["incident"]), (&json!("opened"), &json!(id)), "{taken:#?}");
     assert_eq!(taken[0]["suspect"], "shipping", "{taken:#?} {:#?}", incidents(&program, ""));
@@ -118,7 +122,18 @@ fn one_incident_one_message() {
     assert_eq!(kept["suspects"][0]["service"], "shipping");
     let still = incidents(&program, "?state=open");
     assert_eq!(still.len(), 1, "the same one: {still:#?}");
-    assert_eq!(receiver.taken().iter().filter(|message| message["kind"] == "opened").count(), 1);
+    assert_eq!(receiver.taken("/hook").iter().filter(|message| message["kind"] == "opened").count(), 1);
+    eventually("the others take theirs", || {
+        !receiver.taken("/slack").is_empty() && !receiver.taken("/api/v2/alerts").is_empty()
+    });
+    assert!(receiver.taken("/slack")[0]["blocks"].to_string().contains("shipping"));
+    assert_eq!(receiver.taken("/api/v2/alerts")[0][0]["labels"]["incident"], id);
+    let output = Command::new(env!("CARGO_BIN_EXE_hypocenter"))
+        .args(["incidents", "--endpoint", &program.http, "--state", "open"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.starts_with("open  shipping") && said.contains(id), "{said}");
     live.kill().unwrap();
     live.wait().unwrap();
 }

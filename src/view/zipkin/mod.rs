@@ -23,7 +23,7 @@ pub use span::{Annotation, Endpoint, Span};
 use model::time::{DAY_NS, SECOND_NS};
 use store::questions::Window;
 
-/// Rows up to which names, links and spans without a time are looked for in all that is stored. With
+/// Rows up to which names and spans without a time are looked for in all that is stored. With
 /// more, only around the time asked for.
 const ALL_ROWS_MAX: u64 = 50_000_000;
 
