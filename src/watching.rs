@@ -1,10 +1,11 @@
-//! The watch at work: every ten seconds it hands what the store has counted to `watch`, one for each tenant, and does
-//! what its events ask for: suspects are asked for, incidents are written, people are told.
+//! The watch at work: every five seconds it hands what the store has counted to `watch`, one for each tenant, and does
+//! what its events ask for: suspects are asked for (beside the looks), incidents are written, people are told.
 //!
 //! Who rolls up the service graph watches too, so that one collector does it for a database. What has to survive a
 //! restart are records of the store; what is usual is learnt again from the last hour's spans.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::watch::{Answer, Event, Observation, Settings, Snapshot, Subject, Suspect, Verdict, Watch};
@@ -13,7 +14,9 @@ use store::records::Record;
 use store::rollup::Rolling;
 use store::rollup::watch::{ClockSlot, Counted};
 use store::{LookupError, Store};
+use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 use view::View;
@@ -26,20 +29,14 @@ use crate::notify::Outbox;
 use crate::watch_metrics::Metrics;
 
 /// A tick, and a slot.
-const TICK: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_secs(5);
 const SLOT_NS: i64 = 10 * SECOND_NS;
-/// A slot is complete so long after its end: clients send every five seconds.
-const SETTLE_S: i64 = 8;
-/// An incident is told of without a suspect after so long: the first answers come late.
-const PATIENCE_S: i64 = 30;
 /// After a start, senders repeat what was not taken.
 const CATCHING_UP: Duration = Duration::from_secs(15);
-/// Suspects are asked for what is complete, and for no less than so much.
-const FAULT_MIN_NS: i64 = 20 * SECOND_NS;
 /// Nothing is said while the store is so far behind; rows for a partition with few wait for ten seconds.
 const BEHIND_NS: i64 = 20 * SECOND_NS;
 /// Slots are counted while they are fresh, and once more when stragglers have come.
-const FRESH_NS: i64 = 30 * SECOND_NS;
+const FRESH_NS: i64 = 20 * SECOND_NS;
 const AGAIN_NS: (i64, i64) = (80 * SECOND_NS, 60 * SECOND_NS);
 /// What is usual is learnt from so much of the past, in pieces, and from no more than so many spans.
 const PAST_NS: i64 = 3_600 * SECOND_NS;
@@ -52,8 +49,9 @@ const CLOCKS_NS: i64 = 180 * SECOND_NS;
 const CALLS_EVERY: Duration = Duration::from_secs(30);
 /// The watch's memory is written at most so often.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
-/// Longest wait for suspects.
+/// Longest wait for suspects, and questions for them at a time.
 const SUSPECTS_MAX: Duration = Duration::from_secs(30);
+const ASKING_MAX: usize = 2;
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Kind and id of the record that is a watch's memory.
@@ -100,6 +98,10 @@ async fn reign(
         watches: BTreeMap::new(),
         remembered: HashMap::new(),
         calls_read: None,
+        again_ns: 0,
+        asking: HashMap::new(),
+        questions: JoinSet::new(),
+        turns: Arc::new(Semaphore::new(ASKING_MAX)),
     };
     room.recall().await?;
     room.learn().await?;
@@ -107,7 +109,13 @@ async fn reign(
     let mut ticks = tokio::time::interval_at(Instant::now() + CATCHING_UP, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while reigns.borrow().is_some() {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            Some(done) = room.questions.join_next() => {
+                room.answered(done.ok()).await?;
+                continue;
+            }
+        }
         // What is not stored yet must not look like silence.
         if unstored_ns().is_some_and(|since_ns| clock::now_ns() - since_ns > BEHIND_NS) {
             metrics.skipped.inc();
@@ -130,6 +138,19 @@ struct Room<'a> {
     /// When a tenant's memory was written.
     remembered: HashMap<String, Instant>,
     calls_read: Option<Instant>,
+    /// The slot up to which stragglers were counted.
+    again_ns: i64,
+    /// Incidents (tenant, id) for which suspects are being asked, and the window to ask for next.
+    asking: HashMap<(String, String), Option<(i64, i64)>>,
+    questions: JoinSet<Answered>,
+    turns: Arc<Semaphore>,
+}
+
+/// What localization said of an incident; nothing when it could not answer.
+struct Answered {
+    tenant: String,
+    id: String,
+    answer: Option<Answer>,
 }
 
 impl Room<'_> {
@@ -153,9 +174,12 @@ impl Room<'_> {
         let now_ns = clock::now_ns();
         let slot_ns = now_ns.div_euclid(SLOT_NS) * SLOT_NS;
         let counted = self.rolling.counted(slot_ns - FRESH_NS, now_ns).await?;
-        let again = self.rolling.counted(slot_ns - AGAIN_NS.0, slot_ns - AGAIN_NS.1).await?;
-        let clocks = self.rolling.clocks(now_ns - CLOCKS_NS, now_ns).await?;
-        self.observe(now_ns, again, clocks);
+        if slot_ns != self.again_ns {
+            let again = self.rolling.counted(slot_ns - AGAIN_NS.0, slot_ns - AGAIN_NS.1).await?;
+            let clocks = self.rolling.clocks(now_ns - CLOCKS_NS, now_ns).await?;
+            self.observe(now_ns, again, clocks);
+            self.again_ns = slot_ns;
+        }
         self.observe(now_ns, counted, Vec::new());
         if self.calls_read.is_none_or(|read| read.elapsed() >= CALLS_EVERY) {
             self.read_calls(now_ns).await?;
@@ -176,7 +200,7 @@ impl Room<'_> {
 
     fn observe(&mut self, now_ns: i64, counted: Counted, clocks: Vec<ClockSlot>) {
         for (tenant, observations) in observations(counted, clocks) {
-            self.watches.entry(tenant).or_insert_with(|| Watch::new(settings())).observe(now_ns, &observations);
+            self.watches.entry(tenant).or_insert_with(|| Watch::new(Settings::default())).observe(now_ns, &observations);
         }
     }
 
@@ -194,19 +218,14 @@ impl Room<'_> {
         Ok(())
     }
 
-    // Events lead to events. What they change is written at once, the watch's memory with it: who is killed between
-    // has told nobody of what it would not know again.
+    // What events change is written at once, the watch's memory with it: who is killed between has told nobody of what
+    // it would not know again.
     async fn act(&mut self, tenant: &str, events: Vec<Event>) -> Result<(), LookupError> {
-        let mut left = VecDeque::from(events);
         let mut changed = BTreeSet::new();
         let (mut records, mut messages) = (Vec::new(), Vec::new());
-        while let Some(event) = left.pop_front() {
+        for event in events {
             match event {
-                Event::Locate { id, from_ns, to_ns } => {
-                    let Some(answer) = self.locate(tenant, from_ns, to_ns).await else { continue };
-                    let Some(watch) = self.watches.get_mut(tenant) else { continue };
-                    left.extend(watch.located(&id, answer, clock::now_ns()));
-                }
+                Event::Locate { id, from_ns, to_ns } => self.ask(tenant, id, (from_ns, to_ns)),
                 Event::Changed { id } => drop(changed.insert(id)),
                 Event::Notify(notice) => {
                     let (kept, waiting) = self.outbox.write(tenant, &notice);
@@ -230,23 +249,35 @@ impl Room<'_> {
         Ok(())
     }
 
-    async fn locate(&self, tenant: &str, from_ns: i64, to_ns: i64) -> Option<Answer> {
-        // Requests that are still on their way lack what is yet to come, and of few requests much can be said.
-        let settle_ns = SETTLE_S * SECOND_NS;
-        let early_ns = (from_ns + FAULT_MIN_NS + settle_ns - clock::now_ns()).clamp(0, FAULT_MIN_NS + settle_ns);
-        tokio::time::sleep(Duration::from_nanos(early_ns.unsigned_abs())).await;
-        let to_ns = to_ns.max(clock::now_ns()) - settle_ns;
-        let fault = TimeRange { from: Some(TimePoint::At(from_ns)), to: Some(TimePoint::At(to_ns)) };
-        let question = SuspectsQuestion { fault, ..SuspectsQuestion::default() };
-        let asked = self.view.suspects(tenant, question, clock::now_ns());
-        match tokio::time::timeout(SUSPECTS_MAX, asked).await {
-            Ok(Ok(answer)) => Some(answer_of(answer)),
-            Ok(Err(error)) => {
-                debug!(%error, "suspects of an incident cannot be found now");
-                None
-            }
-            Err(_) => None,
+    // One question for an incident at a time, few for all: the looks go on meanwhile.
+    fn ask(&mut self, tenant: &str, id: String, window: (i64, i64)) {
+        if let Some(next) = self.asking.get_mut(&(tenant.to_owned(), id.clone())) {
+            *next = Some(window);
+            return;
         }
+        self.asking.insert((tenant.to_owned(), id.clone()), None);
+        let (view, turns, tenant) = (self.view.clone(), Arc::clone(&self.turns), tenant.to_owned());
+        self.questions.spawn(async move {
+            let _turn = turns.acquire().await;
+            let answer = locate(&view, &tenant, window).await;
+            Answered { tenant, id, answer }
+        });
+    }
+
+    async fn answered(&mut self, done: Option<Answered>) -> Result<(), LookupError> {
+        let Some(Answered { tenant, id, answer }) = done else {
+            self.asking.clear();
+            return Ok(());
+        };
+        let next = self.asking.remove(&(tenant.clone(), id.clone())).flatten();
+        if let (Some(answer), Some(watch)) = (answer, self.watches.get_mut(&tenant)) {
+            let events = watch.located(&id, answer, clock::now_ns());
+            self.act(&tenant, events).await?;
+        }
+        if let Some(window) = next {
+            self.ask(&tenant, id, window);
+        }
+        Ok(())
     }
 
     // Rules and silences as people have them now.
@@ -267,7 +298,7 @@ impl Room<'_> {
     async fn recall(&mut self) -> Result<(), LookupError> {
         for kept in self.store.records_of_all(MEMORY.0, TENANTS_MAX).await? {
             match serde_json::from_str::<Snapshot>(&kept.body) {
-                Ok(snapshot) => drop(self.watches.insert(kept.tenant, Watch::restore(settings(), snapshot))),
+                Ok(snapshot) => drop(self.watches.insert(kept.tenant, Watch::restore(Settings::default(), snapshot))),
                 Err(error) => warn!(%error, tenant = kept.tenant, "what the watch knew cannot be read; it begins anew"),
             }
         }
@@ -275,8 +306,17 @@ impl Room<'_> {
     }
 }
 
-fn settings() -> Settings {
-    Settings { settle_s: SETTLE_S, patience_s: PATIENCE_S, ..Settings::default() }
+async fn locate(view: &View, tenant: &str, (from_ns, to_ns): (i64, i64)) -> Option<Answer> {
+    let fault = TimeRange { from: Some(TimePoint::At(from_ns)), to: Some(TimePoint::At(to_ns)) };
+    let question = SuspectsQuestion { fault, ..SuspectsQuestion::default() };
+    match tokio::time::timeout(SUSPECTS_MAX, view.suspects(tenant, question, clock::now_ns())).await {
+        Ok(Ok(answer)) => Some(answer_of(answer)),
+        Ok(Err(error)) => {
+            debug!(%error, "suspects of an incident cannot be found now");
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 fn incident_record(tenant: &str, incident: &::watch::Incident, now_ns: i64) -> Option<Record> {

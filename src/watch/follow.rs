@@ -73,12 +73,14 @@ pub(crate) fn follow(
         }
         _ => return,
     }
-    if now_ns >= incident.next_ask_ns {
+    let complete_ns = now_ns.saturating_sub(settings.settle_s.saturating_mul(SECOND_NS));
+    let seen_ns = complete_ns.saturating_sub(incident.onset_ns);
+    if now_ns >= incident.next_ask_ns && seen_ns >= settings.seen_s.saturating_mul(SECOND_NS) {
         let pause_s = PAUSES_S[(incident.asked as usize).min(PAUSES_S.len() - 1)];
         incident.asked += 1;
         incident.next_ask_ns = now_ns.saturating_add(pause_s * SECOND_NS);
         let (id, from_ns) = (incident.id.clone(), incident.onset_ns);
-        events.push(Event::Locate { id, from_ns, to_ns: now_ns.min(from_ns.saturating_add(WINDOW_NS)).max(from_ns) });
+        events.push(Event::Locate { id, from_ns, to_ns: complete_ns.min(from_ns.saturating_add(WINDOW_NS)).max(from_ns) });
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// A slot is complete so long after its end.
+    /// A slot is complete so long after its end: clients send every five seconds.
     pub settle_s: i64,
     /// History that a subject needs before anything is said of it.
     pub learn_s: i64,
@@ -14,6 +14,8 @@ pub struct Settings {
     pub quiet_s: i64,
     /// What comes back within this time is the same incident.
     pub flap_s: i64,
+    /// Localisation is asked when so much of a fault is complete: of few requests much can be said.
+    pub seen_s: i64,
     /// An incident is announced without an answer of the localisation after so long.
     pub patience_s: i64,
     /// A deviation that lasts longer is the new normal, and is learnt.
@@ -31,11 +33,12 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            settle_s: 4,
+            settle_s: 8,
             learn_s: 120,
             quiet_s: 75,
             flap_s: 600,
-            patience_s: 20,
+            seen_s: 20,
+            patience_s: 30,
             adopt_s: 6 * 3600,
             services_max: 2_000,
             operations_max: 10_000,

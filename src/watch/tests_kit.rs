@@ -68,7 +68,7 @@ impl Bench {
         for _ in 0..seconds / 10 {
             let seen = self.seen(self.now_s, wrong);
             self.now_s += 10;
-            let now_ns = (self.now_s + 4) * SECOND_NS;
+            let now_ns = (self.now_s + 8) * SECOND_NS;
             self.watch.observe(now_ns, &seen);
             self.watch.edges(now_ns, &self.edges.clone());
             let events = self.watch.tick(now_ns);

@@ -19,7 +19,7 @@ pub const START_NS: i64 = 1_764_331_200 * SECOND_NS;
 /// Between ticks.
 pub const TICK_S: i64 = 5;
 /// How long telemetry is on its way.
-const DELAY_NS: i64 = 2 * SECOND_NS;
+const DELAY_NS: i64 = 3 * SECOND_NS;
 
 /// A run of the shop, in seconds from its start.
 #[derive(Clone, Debug, Default)]
