@@ -200,7 +200,10 @@ impl Room<'_> {
 
     fn observe(&mut self, now_ns: i64, counted: Counted, clocks: Vec<ClockSlot>) {
         for (tenant, observations) in observations(counted, clocks) {
-            self.watches.entry(tenant).or_insert_with(|| Watch::new(Settings::default())).observe(now_ns, &observations);
+            self.watches
+                .entry(tenant)
+                .or_insert_with(|| Watch::new(Settings::default()))
+                .observe(now_ns, &observations);
         }
     }
 

@@ -80,7 +80,11 @@ pub(crate) fn follow(
         incident.asked += 1;
         incident.next_ask_ns = now_ns.saturating_add(pause_s * SECOND_NS);
         let (id, from_ns) = (incident.id.clone(), incident.onset_ns);
-        events.push(Event::Locate { id, from_ns, to_ns: complete_ns.min(from_ns.saturating_add(WINDOW_NS)).max(from_ns) });
+        events.push(Event::Locate {
+            id,
+            from_ns,
+            to_ns: complete_ns.min(from_ns.saturating_add(WINDOW_NS)).max(from_ns),
+        });
     }
 }
 
