@@ -7,10 +7,11 @@ one line for each case and writes it to target/bench/incidents.jsonl. Only the s
 
     benches/incidents.py [--binary target/release/hypocenter] [--rates 5,20] [--seed 1] [--at-once 4] [FAULT ...]
     benches/incidents.py --calm 30 --rates 5,20,50      # minutes without a fault: every message is a false one
+    benches/incidents.py --train-ticket DIR [--background]   # the minutes of those files, replayed as if they were now
 
 A FAULT is the demo's (`exception`, `latency:frontend->search=1s`); `a+b` is two of them, the second 45 s later.
 """
-import argparse, concurrent.futures, http.server, json, pathlib, shutil, subprocess, sys, tempfile, threading, time, urllib.request
+import argparse, concurrent.futures, gzip, hashlib, http.server, json, pathlib, re, shutil, subprocess, sys, tempfile, threading, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "target" / "bench" / "incidents.jsonl"
@@ -101,6 +102,93 @@ def run(options, rate, faults):
     return judge(rate, faults, truths, receiver.taken, incidents)
 
 
+class Minute:
+    """One minute of recorded telemetry that can be sent as often as wanted, each time as other traces."""
+
+    def __init__(self, files):
+        self.items = []
+        for signal, path in files.items():
+            for line in gzip.open(path) if path.exists() else ():
+                for resource in json.loads(line)["resourceSpans" if signal == "traces" else "resourceLogs"]:
+                    for scope in resource["scopeSpans" if signal == "traces" else "scopeLogs"]:
+                        for item in scope["spans" if signal == "traces" else "logRecords"]:
+                            at = int(item.get("endTimeUnixNano") or item["timeUnixNano"])
+                            self.items.append((at, signal, json.dumps(resource["resource"]), item))
+        self.items.sort(key=lambda item: item[0])
+        self.begin = min(int(item["startTimeUnixNano"]) for _, signal, _, item in self.items if signal == "traces")
+
+    def send(self, program, begin_ns, again, live):
+        """Sends it as what began at `begin_ns`: at once, or each second what has happened by then."""
+        shift, salt = begin_ns - self.begin, str(again).encode()
+        other = lambda found: hashlib.md5(salt + found[0].encode()).hexdigest()
+        moved = lambda found: f'{found[1]}"{int(found[2]) + shift}"'
+        waiting = []
+        for place, (at, signal, resource, item) in enumerate(self.items):
+            text = re.sub(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])", other, json.dumps(item))
+            waiting.append((signal, resource, re.sub(r'(imeUnixNano": )"([0-9]+)"', moved, text)))
+            is_last = place + 1 == len(self.items)
+            until = at + shift + 1_000_000_000
+            if is_last or (live and self.items[place + 1][0] + shift > until):
+                time.sleep(max(0.0, until / 1e9 - time.time()) if live else 0)
+                self.post(program, waiting)
+                waiting = []
+
+    def post(self, program, items):
+        for signal, outer, scope, inner in (("traces", "resourceSpans", "scopeSpans", "spans"), ("logs", "resourceLogs", "scopeLogs", "logRecords")):
+            resources = {}
+            for of, resource, text in items:
+                if of == signal:
+                    resources.setdefault(resource, []).append(text)
+            parts = (f'{{"resource": {resource}, "{scope}": [{{"{inner}": [{", ".join(texts)}]}}]}}' for resource, texts in resources.items())
+            body = f'{{"{outer}": [{", ".join(parts)}]}}'.encode()
+            address = f"{program.at['OTLP/HTTP']}/v1/{signal}"
+            request = urllib.request.Request(address, data=body, headers={"content-type": "application/json"})
+            urllib.request.urlopen(request, timeout=60).read()
+
+
+def replay(options, baseline, minutes, case):
+    """A quarter of an hour of the baseline minute, a restart, then the minutes, live, the baseline around each fault."""
+    data = tempfile.mkdtemp(prefix="hypocenter-incidents-")
+    receiver = Receiver()
+    program = Program(options.binary, data, receiver)
+    usual = Minute(baseline)
+    now_ns = time.time_ns()
+    for ago in range(PAST_S // 60, 0, -1):
+        usual.send(program, now_ns - ago * 60_000_000_000, -ago, False)
+    program.ask("/flush", b"")
+    program.stop()
+    program = Program(options.binary, data, receiver)
+    usual.send(program, time.time_ns(), "before", True)
+    begin_s = time.time()
+    for place, minute in enumerate(minutes):
+        Minute(minute).send(program, time.time_ns(), place, True)
+    over_s = time.time()
+    for again in range(OVER_S // 60 if case else 1):
+        usual.send(program, time.time_ns(), f"after {again}", True)
+        if receiver.taken and receiver.taken[-1][1]["kind"] == "closed":
+            break
+    program.stop()
+    shutil.rmtree(data, ignore_errors=True)
+    if not case:
+        opened = [message for _, message in receiver.taken if message["kind"] == "opened"]
+        return {"rate": 0, "faults": [], "found": [], "opened": len(opened), "updated": 0, "right": not opened,
+                "named": [message["title"] for message in opened]}
+    truth = {"kind": case["fault_type"], "target": case["id"], "service": case["root_service"], "host": None,
+             "from_ns": begin_s * 1e9, "to_ns": over_s * 1e9}
+    return judge(0, [f"{case['fault_type']}:{case['id']}"], [truth], receiver.taken, [])
+
+
+def recorded(options, pool):
+    """The runs over recorded files."""
+    root = pathlib.Path(options.train_ticket)
+    files = lambda name: {signal: root / f"{name}.{signal}.jsonl.gz" for signal in ("traces", "logs")}
+    cases = json.loads((root / "cases.json").read_text())
+    if options.background:
+        names = sorted({path.name.split(".")[0] for path in (root / "background").iterdir()})
+        return [pool.submit(replay, options, files(cases[-1]["baseline"]), [files(f"background/{name}") for name in names], None)]
+    return [pool.submit(replay, options, files(case["baseline"]), [files(case["fault"])], case) for case in cases]
+
+
 def open_of(program):
     return program.ask("/incidents?state=open")["incidents"]
 
@@ -133,6 +221,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--calm", type=int, default=0, help="minutes without a fault")
+    parser.add_argument("--train-ticket", metavar="DIR", help="recorded minutes instead of the demo")
+    parser.add_argument("--background", action="store_true", help="those without a fault")
     parser.add_argument("--verbose", action="store_true", help="keep all incidents, those not told included")
     parser.add_argument("faults", nargs="*", default=None)
     options = parser.parse_args()
@@ -141,7 +231,11 @@ def main():
     OUT.parent.mkdir(parents=True, exist_ok=True)
     right = total = 0
     with concurrent.futures.ThreadPoolExecutor(options.at_once) as pool, OUT.open("a") as kept:
-        for done in concurrent.futures.as_completed([pool.submit(run, options, rate, case) for case in cases for rate in rates]):
+        if options.train_ticket:
+            runs = recorded(options, pool)
+        else:
+            runs = [pool.submit(run, options, rate, case) for case in cases for rate in rates]
+        for done in concurrent.futures.as_completed(runs):
             row = done.result()
             total, right = total + 1, right + row["right"]
             kept.write(json.dumps(row) + "\n")

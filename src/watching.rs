@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::watch::{Answer, Event, Observation, Settings, Snapshot, Subject, Suspect, Verdict, Watch};
+use ::watch::{Answer, Event, Observation, Pattern, Rule, Settings, Snapshot, Subject, Suspect, Verdict, Watch};
 use model::time::SECOND_NS;
 use store::records::Record;
 use store::rollup::Rolling;
@@ -21,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 use view::View;
 use view::incidents::{INCIDENT, RULE, SILENCE};
+use view::patterns::PatternName;
 use view::suspects::{SuspectsAnswer, SuspectsQuestion};
 use view::time::{TimePoint, TimeRange};
 
@@ -35,6 +36,8 @@ const SLOT_NS: i64 = 10 * SECOND_NS;
 const CATCHING_UP: Duration = Duration::from_secs(15);
 /// Nothing is said while the store is so far behind; rows for a partition with few wait for ten seconds.
 const BEHIND_NS: i64 = 20 * SECOND_NS;
+/// What is accepted happened so long before.
+const ON_THE_WAY_NS: i64 = 5 * SECOND_NS;
 /// Slots are counted while they are fresh, and once more when stragglers have come.
 const FRESH_NS: i64 = 20 * SECOND_NS;
 const AGAIN_NS: (i64, i64) = (80 * SECOND_NS, 60 * SECOND_NS);
@@ -42,6 +45,9 @@ const AGAIN_NS: (i64, i64) = (80 * SECOND_NS, 60 * SECOND_NS);
 const PAST_NS: i64 = 3_600 * SECOND_NS;
 const PIECE_NS: i64 = 300 * SECOND_NS;
 const PAST_SPANS_MAX: u64 = 20_000_000;
+/// So much of the day before is read at a time: what was usual at this time of the day.
+const DAY_NS: i64 = 86_400 * SECOND_NS;
+const TIME_NS: i64 = 600 * SECOND_NS;
 /// Minutes of the graph that say who calls whom, and whose clocks are compared.
 const CALLS_NS: i64 = 900 * SECOND_NS;
 const CLOCKS_NS: i64 = 180 * SECOND_NS;
@@ -58,6 +64,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 const MEMORY: (&str, &str) = ("watch", "memory");
 /// Tenants whose memory is read.
 const TENANTS_MAX: u64 = 100_000;
+/// Keys whose patterns are asked for at a time.
+const KEYS_MAX: usize = 1_000;
 /// Rules and silences of a tenant.
 const WISHES_MAX: u64 = 1_000;
 
@@ -70,7 +78,7 @@ pub(crate) async fn run(
     mut reigns: Receiver<Option<u64>>,
     outbox: Outbox,
     metrics: Metrics,
-    unstored_ns: impl Fn() -> Option<i64>,
+    unstored_ns: impl Fn() -> Option<i64> + Sync,
 ) {
     while reigns.wait_for(Option::is_some).await.is_ok() {
         if let Err(error) = reign(&store, &view, &reigns, &outbox, &metrics, &unstored_ns).await {
@@ -87,9 +95,10 @@ async fn reign(
     reigns: &Receiver<Option<u64>>,
     outbox: &Outbox,
     metrics: &Metrics,
-    unstored_ns: &impl Fn() -> Option<i64>,
+    unstored_ns: &(impl Fn() -> Option<i64> + Sync),
 ) -> Result<(), LookupError> {
     let mut room = Room {
+        unstored_ns,
         rolling: store.rolling()?,
         store,
         view,
@@ -99,6 +108,7 @@ async fn reign(
         remembered: HashMap::new(),
         calls_read: None,
         again_ns: 0,
+        day_before_ns: 0,
         asking: HashMap::new(),
         questions: JoinSet::new(),
         turns: Arc::new(Semaphore::new(ASKING_MAX)),
@@ -129,6 +139,7 @@ async fn reign(
 }
 
 struct Room<'a> {
+    unstored_ns: &'a (dyn Fn() -> Option<i64> + Sync),
     rolling: Rolling,
     store: &'a Store,
     view: &'a View,
@@ -140,6 +151,8 @@ struct Room<'a> {
     calls_read: Option<Instant>,
     /// The slot up to which stragglers were counted.
     again_ns: i64,
+    /// The time of the day before that was read.
+    day_before_ns: i64,
     /// Incidents (tenant, id) for which suspects are being asked, and the window to ask for next.
     asking: HashMap<(String, String), Option<(i64, i64)>>,
     questions: JoinSet<Answered>,
@@ -181,12 +194,14 @@ impl Room<'_> {
             self.again_ns = slot_ns;
         }
         self.observe(now_ns, counted, Vec::new());
+        self.read_day_before(now_ns).await?;
         if self.calls_read.is_none_or(|read| read.elapsed() >= CALLS_EVERY) {
             self.read_calls(now_ns).await?;
         }
         let tenants: Vec<String> = self.watches.keys().cloned().collect();
         for tenant in tenants {
             self.follow_wishes(&tenant).await?;
+            self.name_lines(&tenant, now_ns).await?;
             let Some(watch) = self.watches.get_mut(&tenant) else { continue };
             let events = watch.tick(now_ns);
             self.metrics.ticks.inc();
@@ -205,6 +220,22 @@ impl Room<'_> {
                 .or_insert_with(|| Watch::new(Settings::default()))
                 .observe(now_ns, &observations);
         }
+    }
+
+    async fn read_day_before(&mut self, now_ns: i64) -> Result<(), LookupError> {
+        let from_ns = (now_ns - DAY_NS).div_euclid(TIME_NS) * TIME_NS;
+        if from_ns == self.day_before_ns {
+            return Ok(());
+        }
+        let (from_s, until_s) = (from_ns / SECOND_NS, (from_ns + TIME_NS) / SECOND_NS);
+        let counted = self.rolling.counted_by(until_s - from_s, from_ns, from_ns + TIME_NS).await?;
+        for (tenant, observations) in observations(counted, Vec::new()) {
+            if let Some(watch) = self.watches.get_mut(&tenant) {
+                watch.day_before(from_s, until_s, &observations);
+            }
+        }
+        self.day_before_ns = from_ns;
+        Ok(())
     }
 
     async fn read_calls(&mut self, now_ns: i64) -> Result<(), LookupError> {
@@ -252,8 +283,13 @@ impl Room<'_> {
         Ok(())
     }
 
-    // One question for an incident at a time, few for all: the looks go on meanwhile.
-    fn ask(&mut self, tenant: &str, id: String, window: (i64, i64)) {
+    // One question for an incident at a time, few for all: the looks go on meanwhile. Requests of which a part waits to
+    // be stored would look as if nobody had answered them.
+    fn ask(&mut self, tenant: &str, id: String, (from_ns, to_ns): (i64, i64)) {
+        let window = (from_ns, (self.unstored_ns)().map_or(to_ns, |since_ns| to_ns.min(since_ns - ON_THE_WAY_NS)));
+        if window.1 <= from_ns {
+            return;
+        }
         if let Some(next) = self.asking.get_mut(&(tenant.to_owned(), id.clone())) {
             *next = Some(window);
             return;
@@ -283,17 +319,40 @@ impl Room<'_> {
         Ok(())
     }
 
-    // Rules and silences as people have them now.
+    // Rules and silences as people have them now, and what the patterns in them are called now.
     async fn follow_wishes(&mut self, tenant: &str) -> Result<(), LookupError> {
         let Ok(wishes) = self.view.wishes(tenant, WISHES_MAX).await else { return Ok(()) };
-        let Some(watch) = self.watches.get_mut(tenant) else { return Ok(()) };
         fn read<T: serde::de::DeserializeOwned>(bodies: &[String]) -> Vec<T> {
             bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect()
         }
-        let told = watch.set_rules(read(&wishes.rules)).and(watch.set_silences(read(&wishes.silences)));
+        let rules: Vec<Rule> = read(&wishes.rules);
+        let mut present: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for named in rules.iter().filter_map(Rule::pattern) {
+            if let Ok(ids) = self.view.present_patterns(tenant, named).await {
+                present.insert(named, ids.into_iter().collect());
+            }
+        }
+        let Some(watch) = self.watches.get_mut(tenant) else { return Ok(()) };
+        watch.set_present(present);
+        let told = watch.set_rules(rules).and(watch.set_silences(read(&wishes.silences)));
         if let Err(reason) = told {
             warn!(%reason, tenant, "a stored rule or silence makes no sense; the former ones stay");
         }
+        Ok(())
+    }
+
+    // What lines say, so that people are told that and no key.
+    async fn name_lines(&mut self, tenant: &str, now_ns: i64) -> Result<(), LookupError> {
+        let Some(watch) = self.watches.get_mut(tenant) else { return Ok(()) };
+        let Ok(names) = self.view.pattern_names(tenant, &watch.unnamed(now_ns, KEYS_MAX)).await else { return Ok(()) };
+        let pattern = |name: PatternName| Pattern {
+            service: name.service,
+            key: name.key,
+            id: name.id,
+            template: name.template,
+            since_s: name.since_ns.div_euclid(SECOND_NS),
+        };
+        watch.name(now_ns, names.into_iter().map(pattern).collect());
         Ok(())
     }
 

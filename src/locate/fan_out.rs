@@ -67,6 +67,7 @@ fn finding(before: &EdgeRow, now: &EdgeRow) -> Option<Finding> {
             caller: now.caller.clone(),
             operation: now.operation.clone(),
             callee: now.callee.clone(),
+            storm: if surplus > 0.0 { storm } else { 0.0 },
         },
     })
 }

@@ -95,8 +95,8 @@ pub(crate) enum Sign {
     Origin { operation: String },
     /// A client span of the operation without a server span below it.
     Silent { caller: String, operation: String },
-    /// A span has several children of the operation.
-    Repeats { caller: String, operation: String, callee: String },
+    /// A span has several children of the operation; `storm` is how sure it is that they repeat failed ones.
+    Repeats { caller: String, operation: String, callee: String, storm: f64 },
     /// A span of the service in this instance or version.
     Instance { value: String },
 }

@@ -12,9 +12,9 @@ const EXPLAINED: f64 = 0.9;
 pub(crate) fn discount(findings: &mut [Finding]) {
     let mut stormed: BTreeMap<String, f64> = BTreeMap::new();
     for found in findings.iter() {
-        if let Sign::Repeats { callee, .. } = &found.sign {
-            let strength = stormed.entry(callee.clone()).or_default();
-            *strength = strength.max(found.strength);
+        if let Sign::Repeats { callee, storm, .. } = &found.sign {
+            let sure = stormed.entry(callee.clone()).or_default();
+            *sure = sure.max(*storm);
         }
     }
     if stormed.is_empty() {

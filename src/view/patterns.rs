@@ -9,6 +9,7 @@ use model::kind::severity_name;
 use moka::future::Cache;
 use serde::Serialize;
 use store::questions::logs::LogRow;
+pub use store::questions::patterns::PatternName;
 use store::questions::patterns::{self, PatternCount, PatternText};
 use store::questions::{Ask, Bounds, LogMatch};
 use store::rollup::REST_KEY;
@@ -133,6 +134,32 @@ impl View {
         }
         let patterns = counts.into_iter().map(|count| pattern(&count, texts.get(&count.id))).collect();
         Ok(PatternsAnswer { patterns, total_patterns, total_logs })
+    }
+
+    /// What the patterns of keys (service and key) look like, as far as they are known by now.
+    pub async fn pattern_names(&self, tenant: &str, keys: &[(String, u64)]) -> Result<Vec<PatternName>, ViewError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = self.store.client()?;
+        let services: BTreeSet<&String> = keys.iter().map(|(service, _)| service).collect();
+        let services = services.into_iter().cloned().collect();
+        let wanted = keys.iter().map(|(_, key)| *key).chain([REST_KEY]).collect();
+        let found = patterns::names(&ask(&client, tenant), services, wanted).await?;
+        let found: HashMap<(&str, u64), &PatternName> =
+            found.iter().map(|name| ((name.service.as_str(), name.key), name)).collect();
+        let named = |(service, key): &(String, u64)| {
+            let name = found.get(&(service.as_str(), *key)).or_else(|| found.get(&(service.as_str(), REST_KEY)))?;
+            Some(PatternName { key: *key, ..(*name).clone() })
+        };
+        Ok(keys.iter().filter_map(named).collect())
+    }
+
+    /// The present ids of the pattern that has an id, or had it.
+    pub async fn present_patterns(&self, tenant: &str, id: u64) -> Result<Vec<u64>, ViewError> {
+        let client = self.store.client()?;
+        let means = patterns::meanings(&ask(&client, tenant), id).await?;
+        Ok(means.into_iter().map(|meaning| meaning.id).collect())
     }
 
     /// The patterns of logs.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::history::SLOT_S;
-use crate::series::{LEARN_AFTER_S, Series, Skip, Span};
+use crate::names::Names;
+use crate::series::{LEARN_AFTER_S, Series, Skip, Span, clean};
 use crate::settings::Settings;
 use crate::subject::{Observation, Subject};
 
@@ -18,6 +19,8 @@ const FORGET_S: i64 = 6 * 3_600;
 const SEEN_MAX: usize = 100_000;
 /// A new pattern counts as one only in a service that is known for so long.
 const ACQUAINTED_S: i64 = 300;
+/// So long is waited for the pattern of a new key.
+const UNNAMED_S: i64 = 40;
 /// New patterns told at once.
 const FRESH_MAX: usize = 1_000;
 
@@ -57,6 +60,9 @@ pub(crate) struct Book {
     pub(crate) services: BTreeMap<String, Known>,
     pub(crate) seen: BTreeSet<u64>,
     pub(crate) fresh: Vec<Fresh>,
+    pub(crate) names: Names,
+    /// What the patterns that rules name are called now.
+    pub(crate) present: BTreeMap<u64, BTreeSet<u64>>,
     pub(crate) refused: Refused,
     /// Share of all requests that usually fail.
     pub(crate) errors: f64,
@@ -102,6 +108,16 @@ impl Book {
         }
     }
 
+    /// Requests at this time of the day before, in one observation for each subject; who is not among them had none.
+    pub(crate) fn day_before(&mut self, today: Span, slots: f64, all: &[Observation]) {
+        let mut before: BTreeMap<&Subject, f64> = BTreeMap::new();
+        all.iter().for_each(|seen| *before.entry(&seen.subject).or_default() += clean(seen.requests));
+        for (subject, series) in &mut self.series {
+            let requests = before.get(subject).copied().unwrap_or_default() / slots.max(1.0);
+            series.history.day_before = (!before.is_empty()).then_some((today, requests));
+        }
+    }
+
     /// Makes history of what is old enough.
     pub(crate) fn learn(&mut self, now_s: i64, excluded: &BTreeMap<Subject, Span>) {
         let until_s = now_s - LEARN_AFTER_S;
@@ -128,6 +144,41 @@ impl Book {
         }
         self.fresh.clear();
         self.tidied_s = now_s;
+    }
+
+    /// Keys of lines whose pattern is not known, or has not been asked for lately.
+    pub(crate) fn unnamed(&self, now_s: i64, most: usize) -> Vec<(String, u64)> {
+        let lines = self.series.keys().filter_map(|subject| match subject {
+            Subject::Lines { service, pattern, .. } => Some((service, *pattern)),
+            _ => None,
+        });
+        let unnamed = lines.filter(|(service, key)| !self.names.is_good(now_s, service, *key));
+        unnamed.take(most).map(|(service, key)| (service.clone(), key)).collect()
+    }
+
+    /// Whether the lines of a key are of the pattern that a rule names: by the key, or by an id that it has or had.
+    pub(crate) fn is_of(&self, service: &str, key: u64, named: u64) -> bool {
+        let is = |id: u64| id == named || self.present.get(&named).is_some_and(|present| present.contains(&id));
+        key == named || self.names.of(service, key).is_some_and(|pattern| is(pattern.id))
+    }
+
+    /// The new patterns that are certain to be: a key that joined a pattern which was there before is none. Whoever
+    /// nobody has told of is waited for a little.
+    pub(crate) fn take_fresh(&mut self, now_s: i64) -> Vec<Fresh> {
+        let mut told = Vec::new();
+        let names = &self.names;
+        self.fresh.retain(|fresh| {
+            let Subject::Lines { service, pattern, .. } = &fresh.subject else { return false };
+            match names.of(service, *pattern) {
+                Some(known) if known.since_s < fresh.slot_s - SLOT_S => false,
+                None if now_s - fresh.slot_s < UNNAMED_S => true,
+                _ => {
+                    told.push(fresh.clone());
+                    false
+                }
+            }
+        });
+        told
     }
 
     // Makes sure that there is a series; says whether there is room for one.
@@ -184,6 +235,12 @@ impl Book {
         self.heard = self.heard.split_off(&(now_s - PAST_S));
         self.series.retain(|_, series| series.seen_s > now_s - FORGET_S);
         self.services.retain(|_, known| known.seen_s > now_s - 8 * 86_400);
+        let mut lines: BTreeSet<(&str, u64)> = BTreeSet::new();
+        lines.extend(self.series.keys().filter_map(|subject| match subject {
+            Subject::Lines { service, pattern, .. } => Some((service.as_str(), *pattern)),
+            _ => None,
+        }));
+        self.names.retain(|service, key| lines.contains(&(service, key)));
         let is_line = |subject: &&Subject| matches!(subject, Subject::Lines { .. });
         self.patterns = self.series.keys().filter(is_line).count();
         let others = |subject: &&Subject| matches!(subject, Subject::Roots { .. } | Subject::Clock { .. });

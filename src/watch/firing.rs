@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::book::Book;
+use crate::book::{Book, Fresh};
 use crate::deviation::{At, Deviation, Signal};
 use crate::latency::{Latency, middle};
 use crate::rule::{Condition, Measure, Rule, pattern_key, selects};
@@ -20,7 +20,7 @@ struct Window {
 }
 
 /// Symptoms of the rules that fire.
-pub(crate) fn firing(rules: &[Rule], book: &Book, at: At, now_ns: i64) -> Vec<Symptom> {
+pub(crate) fn firing(rules: &[Rule], book: &Book, fresh: &[Fresh], at: At, now_ns: i64) -> Vec<Symptom> {
     let mut fired = Vec::new();
     for rule in rules.iter().filter(|rule| rule.enabled) {
         let mut fire = |subject: Subject, onset_s: i64, text: String| {
@@ -55,10 +55,12 @@ pub(crate) fn firing(rules: &[Rule], book: &Book, at: At, now_ns: i64) -> Vec<Sy
                 }
             }
             Condition::ErrorPattern { service, pattern, severity_min, count, window_s } => {
-                let key = pattern_key(pattern);
+                let named = pattern_key(pattern);
                 let is_ours = |subject: &Subject| match subject {
                     Subject::Lines { service: of, pattern, severity } => {
-                        selects(service, of) && severity >= severity_min && key.is_none_or(|key| key == *pattern)
+                        selects(service, of)
+                            && severity >= severity_min
+                            && named.is_none_or(|named| book.is_of(of, *pattern, named))
                     }
                     _ => false,
                 };
@@ -74,7 +76,7 @@ pub(crate) fn firing(rules: &[Rule], book: &Book, at: At, now_ns: i64) -> Vec<Sy
                 }
             }
             Condition::NewPattern { service, severity_min } => {
-                for fresh in &book.fresh {
+                for fresh in fresh {
                     let Subject::Lines { service: of, pattern, severity } = &fresh.subject else { continue };
                     if selects(service, of) && severity >= severity_min && fresh.slot_s > at.fresh_s - 300 {
                         let text =

@@ -9,7 +9,7 @@ use crate::silence::Silence;
 use crate::watch::SECOND_NS;
 
 /// Pauses between questions to the localisation, seconds; the last repeats.
-const PAUSES_S: [i64; 8] = [5, 5, 10, 15, 30, 60, 120, 300];
+const PAUSES_S: [i64; 10] = [5, 5, 5, 5, 10, 15, 30, 60, 120, 300];
 /// A fault window need not be longer to tell what a fault is.
 const WINDOW_NS: i64 = 900 * SECOND_NS;
 /// So much of a fault has to be seen before a suspect is believed, unless so many answers in a row name it and a
@@ -17,6 +17,8 @@ const WINDOW_NS: i64 = 900 * SECOND_NS;
 const BELIEVED_NS: i64 = 40 * SECOND_NS;
 const AGREED_NS: i64 = 25 * SECOND_NS;
 const AGREED_ANSWERS: u32 = 2;
+/// What points nowhere is told after so much, if it is strong: a little more may show who it is.
+const UNCLEAR_NS: i64 = 48 * SECOND_NS;
 /// A weak deviation without a fault is dropped after so long: a fault that begins shows more by then.
 const NOTHING_NS: i64 = 30 * SECOND_NS;
 /// A weak deviation that nobody answers for, or that points nowhere, is told or dropped after so long.
@@ -102,9 +104,11 @@ pub(crate) fn answered(incident: &mut Incident, answer: Answer) {
         && answer.verdict == Verdict::Localised
         && incident.suspect().map(|suspect| &suspect.service) == answer.suspects.first().map(|first| &first.service);
     incident.agreed = if same { incident.agreed + 1 } else { u32::from(answer.verdict == Verdict::Localised) };
-    // People were told of a suspect; an answer that knows none does not take that back.
+    // People were told of a suspect; an answer that knows none does not take that back, and one that knows another is
+    // believed when it stays.
     let was_told = incident.state == State::Open && incident.verdict() == Some(Verdict::Localised);
-    if !was_told || answer.verdict == Verdict::Localised {
+    let is_rival = !incident.rival.0.is_empty() && incident.rival.1 < RIVAL_ANSWERS;
+    if !was_told || (answer.verdict == Verdict::Localised && !is_rival) {
         incident.answer = Some(answer);
     }
 }
@@ -156,7 +160,7 @@ fn ripeness(incident: &Incident, settings: &Settings, now_ns: i64) -> Ripeness {
         Verdict::Localised if shown_ns >= AGREED_NS && incident.agreed >= AGREED_ANSWERS => Ripeness::Ripe,
         Verdict::Localised => ripe_after(patience_ns),
         // It is something; what, may show a little later.
-        _ if strong && shown_ns >= BELIEVED_NS => ripe_after(patience_ns),
+        _ if strong && shown_ns >= UNCLEAR_NS => ripe_after(patience_ns),
         _ if strong => Ripeness::Unripe,
         Verdict::NoFault if incident.answers >= 2 && waited_ns >= NOTHING_NS => Ripeness::Nothing,
         _ if waited_ns >= NOWHERE_NS => Ripeness::Nothing,

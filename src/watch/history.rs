@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::latency::{Latency, bucket, middle};
+use crate::series::Span;
 
 pub(crate) const SLOT_S: i64 = 10;
 const SLOTS_A_MINUTE: u32 = 6;
@@ -17,8 +18,6 @@ const GENERATION_SLOTS: u32 = 180;
 /// Slower than usual begins this far above the 95th percentile: a third, and a millisecond.
 const SLOWER: f64 = 1.3;
 const SLOWER_NS: f64 = 1e6;
-const DAY_S: i64 = 86_400;
-const TIMES_OF_DAY: usize = 144;
 
 /// A number that is counted in every slot.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,15 +57,8 @@ pub(crate) struct History {
     pub(crate) slow_above: Option<i16>,
     /// How many durations are known, and how many of them are slow.
     pub(crate) timed: (f64, f64),
-    day: Option<Box<[Time; TIMES_OF_DAY]>>,
-}
-
-// Ten minutes of the day: the day, requests of a slot then, and the day before that.
-#[derive(Clone, Copy, Debug, Default)]
-struct Time {
-    day: u32,
-    requests: f32,
-    before: Option<f32>,
+    /// Requests of a slot at this time of the day before, and the slots of today for which that holds.
+    pub(crate) day_before: Option<(Span, f64)>,
 }
 
 impl Sum {
@@ -123,12 +115,12 @@ impl History {
     pub(crate) fn zeros(slots: u32) -> History {
         let mut history = History::default();
         let slots = slots.min(SLOTS_A_MINUTE * MINUTES_MAX as u32);
-        (0..slots).for_each(|_| history.learn(0, Counts::default(), &Latency::default()));
+        (0..slots).for_each(|_| history.learn(Counts::default(), &Latency::default()));
         history
     }
 
     /// Takes a slot.
-    pub(crate) fn learn(&mut self, slot_s: i64, counts: Counts, latency: &Latency) {
+    pub(crate) fn learn(&mut self, counts: Counts, latency: &Latency) {
         let slots = self.sums.slots;
         let counts = Counts {
             requests: self.sums.requests.cap(slots, counts.requests),
@@ -156,9 +148,6 @@ impl History {
                 self.rate();
             }
         }
-        if slot_s > 0 {
-            self.remember(slot_s, counts.requests);
-        }
     }
 
     /// The 95th percentile, nanoseconds; 0 when unknown.
@@ -168,16 +157,9 @@ impl History {
         all.quantile(0.95).map_or(0.0, middle)
     }
 
-    /// Requests of a slot at this time of the day before, if it was learnt.
+    /// Requests of a slot at this time of the day before, if they are known.
     pub(crate) fn day_before(&self, slot_s: i64) -> Option<f64> {
-        let time = self.day.as_ref()?[time_of_day(slot_s)];
-        let ago = slot_s.div_euclid(DAY_S) - i64::from(time.day);
-        let requests = match ago {
-            0 => time.before,
-            1 => Some(time.requests),
-            _ => None,
-        };
-        requests.map(f64::from)
+        self.day_before.filter(|(span, _)| span.holds(slot_s)).map(|(_, requests)| requests)
     }
 
     fn rate(&mut self) {
@@ -186,20 +168,4 @@ impl History {
         self.slow_above = all.quantile(0.95).map(|p95| bucket(middle(p95) * SLOWER + SLOWER_NS));
         self.timed = (all.count(), self.slow_above.map_or(0.0, |bucket| all.above(bucket)));
     }
-
-    fn remember(&mut self, slot_s: i64, requests: f64) {
-        let day = slot_s.div_euclid(DAY_S).clamp(0, i64::from(u32::MAX)) as u32;
-        let times = self.day.get_or_insert_with(|| Box::new([Time::default(); TIMES_OF_DAY]));
-        let time = &mut times[time_of_day(slot_s)];
-        if time.day == day {
-            time.requests += (requests as f32 - time.requests) / 30.0;
-        } else {
-            let before = (time.day + 1 == day).then_some(time.requests);
-            *time = Time { day, requests: requests as f32, before };
-        }
-    }
-}
-
-fn time_of_day(slot_s: i64) -> usize {
-    (slot_s.rem_euclid(DAY_S) / (DAY_S / TIMES_OF_DAY as i64)) as usize % TIMES_OF_DAY
 }

@@ -15,7 +15,7 @@
 //!   with one suspect, or among one's victims, are one.
 //! - `follow`: an incident is announced once it is localised, or it is strong and patience ends; a weak one without a
 //!   fault is dropped; it is over when all is quiet; what comes back is the same incident.
-//! - `rule`, `silence`: what people ask for. `notice`, `render`: what they are told.
+//! - `rule`, `silence`: what people ask for. `names`: what the lines of a key say. `notice`, `render`: what they are told.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -31,6 +31,7 @@ mod follow;
 mod history;
 mod incident;
 mod latency;
+mod names;
 mod notice;
 mod render;
 mod rule;
@@ -57,6 +58,7 @@ pub use deviation::Signal;
 pub use event::Event;
 pub use incident::{Incident, State};
 pub use latency::Buckets;
+pub use names::Pattern;
 pub use notice::{Notice, NoticeKind};
 pub use render::{Email, alertmanager, email, slack, webhook};
 pub use rule::{Condition, Measure, Rule};

@@ -53,7 +53,7 @@ pub enum Condition {
     ErrorPattern {
         /// Service.
         service: String,
-        /// Pattern key in hexadecimal; without, any.
+        /// Pattern id, or key, in hexadecimal; without, any.
         #[serde(default)]
         pattern: String,
         /// Severity number from which on lines count.
@@ -172,7 +172,7 @@ impl Condition {
                     return Err("`count` is 0: it would always fire".to_owned());
                 }
                 if !pattern.is_empty() && pattern_key(pattern).is_none() {
-                    return Err(format!("`pattern` is not a key of up to 16 hexadecimal digits: `{pattern}`"));
+                    return Err(format!("`pattern` is not an id of up to 16 hexadecimal digits: `{pattern}`"));
                 }
                 Ok(())
             }
@@ -181,6 +181,16 @@ impl Condition {
                 Err(format!("`for_s` is {for_s}; it may be 30 to {ABSENCE_MAX_S} seconds"))
             }
             Condition::Absence { .. } => Ok(()),
+        }
+    }
+}
+
+impl Rule {
+    /// The pattern that it is about, if it is about one.
+    pub fn pattern(&self) -> Option<u64> {
+        match &self.when {
+            Condition::ErrorPattern { pattern, .. } => pattern_key(pattern),
+            _ => None,
         }
     }
 }

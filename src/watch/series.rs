@@ -111,7 +111,7 @@ impl Series {
             }
             let slot = slot.unwrap_or(&empty);
             let counts = Counts { requests: slot.requests, errors: slot.errors, slow: slot.slow };
-            self.history.learn(slot_s, counts, &slot.latency);
+            self.history.learn(counts, &slot.latency);
         }
         // Durations are most of the memory; from here on counts are enough.
         let learnt_s = self.learnt_s;
@@ -162,7 +162,7 @@ impl Series {
     }
 }
 
-// What is no count is none.
-fn clean(count: f64) -> f64 {
+/// What is no count is none.
+pub(crate) fn clean(count: f64) -> f64 {
     if count.is_finite() { count.clamp(0.0, 1e12) } else { 0.0 }
 }

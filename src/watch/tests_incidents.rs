@@ -290,3 +290,22 @@ fn what_was_told_apart_is_folded_with_a_word() {
     let states: Vec<State> = bench.watch.incidents().map(|incident| incident.state).collect();
     assert_eq!(states, [State::Open, State::Merged]);
 }
+
+// Scenario: at this time of the day before there was as little to do as there suddenly is now; and, in another shop, as
+// much as ever.
+// Guarantee: what is usual at this time is not told; what is not, is.
+#[test]
+fn the_time_of_the_day_counts() {
+    for (usual, told) in [(0.0, 0), (REQUESTS * 60.0, 1)] {
+        let mut bench = Bench::new("a>b a>c");
+        let from_s = bench.now_s - bench.now_s.rem_euclid(600) - 86_400;
+        let subjects = ["a", "b"].map(|name| Subject::Entry { service: name.into(), operation: "op".into() });
+        let call = Subject::Call { service: "a".into(), operation: "call".into(), peer: "b".into() };
+        let before = |(subject, requests)| Observation { slot_s: from_s, subject, requests, ..Observation::default() };
+        let [a, b] = subjects;
+        let seen = [(a, REQUESTS * 60.0), (b, usual), (call, usual)].map(before);
+        bench.watch.day_before(from_s, from_s + 1_200, &seen);
+        bench.pass(120, &[("b", Wrong::Idle)]);
+        assert_eq!(bench.told.len(), told, "{usual}: {:#?}", bench.told);
+    }
+}

@@ -13,6 +13,7 @@ pub(crate) enum Wrong {
     Fails(f64),
     Slow,
     Gone,
+    Idle,
     Lines(u64),
     Vanished,
 }
@@ -120,13 +121,16 @@ impl Bench {
             let of: Vec<Wrong> = wrong.iter().filter(|(name, _)| name == service).map(|(_, wrong)| *wrong).collect();
             let fails = of.iter().find_map(|wrong| if let Wrong::Fails(share) = wrong { Some(*share) } else { None });
             let slow = of.contains(&Wrong::Slow);
-            if of.contains(&Wrong::Gone) {
+            if of.contains(&Wrong::Gone) || of.contains(&Wrong::Idle) {
                 continue;
             }
             let name = (*service).to_owned();
             let errors = fails.unwrap_or_default() * REQUESTS;
             tell(Subject::Entry { service: name.clone(), operation: "op".to_owned() }, REQUESTS, errors, slow);
             for (caller, callee) in self.edges.iter().filter(|(caller, _)| caller == service) {
+                if wrong.contains(&(callee.as_str(), Wrong::Idle)) {
+                    continue;
+                }
                 let at = |wanted: Wrong| wrong.iter().any(|(name, wrong)| name == callee && *wrong == wanted);
                 let fails = wrong.iter().find_map(|(name, wrong)| match wrong {
                     Wrong::Fails(share) if name == callee => Some(*share),

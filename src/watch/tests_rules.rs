@@ -69,6 +69,36 @@ fn a_new_pattern_is_new_once() {
     assert_eq!(of_rule(&bench), 1);
 }
 
+// Scenario: a key that nobody saw before joins a pattern that is long known; another one is a pattern of its own. A
+// rule counts the lines of the first by an id that the pattern had.
+// Guarantee: only the other one is new; the rule counts; people are told what lines say, and no keys.
+#[test]
+fn patterns_have_names() {
+    let mut bench = Bench::new("a b");
+    let fresh = rule(r#"{"kind":"new_pattern","service":"b","severity_min":17}"#);
+    let count =
+        r#"{"name":"count","when":{"kind":"error_pattern","service":"b","pattern":"abc","count":90,"window_s":60}}"#;
+    bench.watch.set_rules(vec![fresh, Rule::from_json(count).unwrap()]).unwrap();
+    bench.watch.set_present([(0xabc, [7].into())].into());
+    let wanted = bench.watch.unnamed(bench.now_s * SECOND_NS, 10);
+    assert_eq!(wanted, [("a".to_owned(), 7), ("b".to_owned(), 7)]);
+    let old_s = bench.now_s - 500;
+    let mut name = |key, id, template: &str, since_s| {
+        let (service, template) = ("b".to_owned(), template.to_owned());
+        let now_ns = bench.now_s * SECOND_NS;
+        bench.watch.name(now_ns, vec![Pattern { service, key, id, template, since_s }]);
+    };
+    name(100, 7, "disk <*> is full", old_s);
+    name(101, 8, "out of ink", bench.now_s);
+    bench.pass(30, &[("b", Wrong::Lines(2))]);
+    let texts: Vec<String> =
+        bench.watch.incidents().flat_map(|it| &it.symptoms).map(|symptom| symptom.text.clone()).collect();
+    let of = |words: &str| texts.iter().filter(|text| text.contains(words)).count();
+    assert_eq!((of("never seen before"), of("(rule count)")), (1, 1), "{texts:#?}");
+    assert!(of("ERROR line \"disk <*> is full\" of b") == 1 && of("pattern \"out of ink\"") == 1, "{texts:#?}");
+    assert_eq!(of("0000000000000064"), 0, "{texts:#?}");
+}
+
 // Scenario: a silence for a rule; a list of rules with a wrong one, and one with a name twice.
 // Guarantee: the rule's incident is recorded and not told; a wrong list changes nothing.
 #[test]

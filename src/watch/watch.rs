@@ -13,6 +13,7 @@ use crate::firing::firing;
 use crate::follow;
 use crate::history::SLOT_S;
 use crate::incident::{Incident, State, Taken};
+use crate::names::Pattern;
 use crate::rule::Rule;
 use crate::series::Span;
 use crate::settings::Settings;
@@ -26,6 +27,7 @@ pub(crate) const SECOND_NS: i64 = 1_000_000_000;
 const BACK_NS: i64 = 5 * SECOND_NS;
 /// Nobody ticks for so long: the time between was not watched.
 const GAP_NS: i64 = 180 * SECOND_NS;
+const DAY_S: i64 = 86_400;
 /// Weak deviations that localisation is asked about at a time.
 const WEAK_MAX: usize = 5;
 /// Closed incidents' slots are kept out of what is learnt anew after a start.
@@ -84,9 +86,36 @@ impl Watch {
         self.book.observe(&self.settings, now_ns.div_euclid(SECOND_NS), observations, &self.excluded);
     }
 
+    /// Takes what was counted in `from_s..until_s` of the day before. Subjects with less to do at this time of the day
+    /// are not missed, those with more are no surprise; without observations nothing is known of that time.
+    pub fn day_before(&mut self, from_s: i64, until_s: i64, observations: &[Observation]) {
+        let slots = (until_s - from_s) as f64 / SLOT_S as f64;
+        // A little before: what is complete lags behind.
+        let today = Span { from_s: from_s + DAY_S - 60, to_s: until_s + DAY_S };
+        self.book.day_before(today, slots, observations);
+    }
+
     /// Takes the call graph as it is: caller and callee.
     pub fn edges(&mut self, now_ns: i64, edges: &[(String, String)]) {
         self.calls.tell(edges, now_ns);
+    }
+
+    /// Up to so many keys (service and key) whose pattern is to be told to [`Self::name`].
+    pub fn unnamed(&self, now_ns: i64, most: usize) -> Vec<(String, u64)> {
+        self.book.unnamed(now_ns.div_euclid(SECOND_NS), most)
+    }
+
+    /// Takes what lines say.
+    pub fn name(&mut self, now_ns: i64, patterns: Vec<Pattern>) {
+        self.book.names.learn(now_ns.div_euclid(SECOND_NS), patterns);
+        for incident in self.incidents.iter_mut().filter(|incident| incident.is_active()) {
+            incident.symptoms.iter_mut().for_each(|symptom| self.book.names.tell(&symptom.subject, &mut symptom.text));
+        }
+    }
+
+    /// Takes the present ids of the patterns that rules name, by the id in the rule.
+    pub fn set_present(&mut self, present: BTreeMap<u64, BTreeSet<u64>>) {
+        self.book.present = present;
     }
 
     /// Replaces the rules.
@@ -186,7 +215,6 @@ impl Watch {
             let more = beyond.get(&incident.id).copied().unwrap_or_default();
             incident.symptoms_more = incident.symptoms_more.max(more);
         }
-        self.book.fresh.clear();
         for incident in &mut self.incidents {
             follow::follow(incident, &self.settings, &self.silences, now_ns, &mut events);
         }
@@ -244,7 +272,7 @@ impl Watch {
     }
 
     // Symptoms of now, and which of them are strong enough to open an incident.
-    fn symptoms(&self, at: At, now_ns: i64) -> (Vec<Symptom>, Vec<bool>) {
+    fn symptoms(&mut self, at: At, now_ns: i64) -> (Vec<Symptom>, Vec<bool>) {
         let mut known: BTreeMap<&Subject, BTreeSet<Signal>> = BTreeMap::new();
         for symptom in
             self.incidents.iter().filter(|incident| incident.is_active()).flat_map(|incident| &incident.symptoms)
@@ -267,8 +295,10 @@ impl Watch {
             seen.extend(found.iter().map(|found| Symptom::new(subject, found, now_ns)));
             opens.resize(seen.len(), true);
         }
-        seen.extend(firing(&self.rules, &self.book, at, now_ns));
+        let fresh = self.book.take_fresh(now_ns.div_euclid(SECOND_NS));
+        seen.extend(firing(&self.rules, &self.book, &fresh, at, now_ns));
         opens.resize(seen.len(), true);
+        seen.iter_mut().for_each(|symptom| self.book.names.tell(&symptom.subject, &mut symptom.text));
         (seen, opens)
     }
 

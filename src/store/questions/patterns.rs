@@ -61,6 +61,21 @@ pub struct KeyPattern {
     pub id: u64,
 }
 
+/// What the pattern of a key looks like.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub struct PatternName {
+    /// Service.
+    pub service: String,
+    /// Key.
+    pub key: u64,
+    /// Pattern.
+    pub id: u64,
+    /// Template.
+    pub template: String,
+    /// When it was first seen.
+    pub since_ns: i64,
+}
+
 #[derive(Row, Deserialize)]
 struct KeyExample {
     key: u64,
@@ -109,6 +124,17 @@ pub async fn examples(ask: &Ask<'_>, window: Window, keys: Vec<u64>) -> Result<V
 /// pattern those have.
 pub async fn of_keys(ask: &Ask<'_>, services: Vec<String>, keys: Vec<u64>) -> Result<Vec<KeyPattern>, AskError> {
     Ok(Sql::new(include_str!("pattern_of_keys.sql"), ask.tenant)
+        .set("services", Param::Texts(services))
+        .set("keys", Param::U64s(keys))
+        .query(ask)
+        .fetch_all()
+        .await?)
+}
+
+/// What the patterns of keys look like; keys that have none are left out. A service's key [`REST_KEY`] tells which
+/// pattern those have.
+pub async fn names(ask: &Ask<'_>, services: Vec<String>, keys: Vec<u64>) -> Result<Vec<PatternName>, AskError> {
+    Ok(Sql::new(include_str!("pattern_names.sql"), ask.tenant)
         .set("services", Param::Texts(services))
         .set("keys", Param::U64s(keys))
         .query(ask)

@@ -8,8 +8,10 @@ use crate::access::LookupError;
 
 /// Rows of one answer; beyond, nothing is watched.
 const ROWS_MAX: u64 = 500_000;
+/// Length of a slot, seconds.
+const SLOT_S: i64 = 10;
 
-/// Spans of one service and operation in a slot of ten seconds.
+/// Spans of one service and operation in a slot.
 #[allow(missing_docs)]
 #[derive(Clone, Debug, Row, Deserialize)]
 pub struct SpanSlot {
@@ -92,12 +94,22 @@ pub struct Counted {
 }
 
 impl Rolling {
-    /// Counts what starts in [`from_ns`, `to_ns`).
+    /// Counts what starts in [`from_ns`, `to_ns`), in slots of ten seconds.
     pub async fn counted(&self, from_ns: i64, to_ns: i64) -> Result<Counted, LookupError> {
-        let asked = |sql: &str| self.ask(sql).param("from", from_ns).param("to", to_ns).param("limit", ROWS_MAX);
+        let asked = self.ask(include_str!("watch_waits.sql")).param("from", from_ns).param("to", to_ns);
+        let waits = self.all(asked.param("limit", ROWS_MAX)).await?;
+        Ok(Counted { waits, ..self.counted_by(SLOT_S, from_ns, to_ns).await? })
+    }
+
+    /// Counts what starts in [`from_ns`, `to_ns`), in slots of so many seconds, without the waits of messages.
+    pub async fn counted_by(&self, slot_s: i64, from_ns: i64, to_ns: i64) -> Result<Counted, LookupError> {
+        let asked = |sql: &str| {
+            let asked = self.ask(sql).param("from", from_ns).param("to", to_ns);
+            asked.param("slot", slot_s).param("limit", ROWS_MAX)
+        };
         Ok(Counted {
             spans: self.all(asked(include_str!("watch_spans.sql"))).await?,
-            waits: self.all(asked(include_str!("watch_waits.sql"))).await?,
+            waits: Vec::new(),
             lines: self.all(asked(include_str!("watch_lines.sql"))).await?,
         })
     }

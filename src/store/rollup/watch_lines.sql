@@ -1,7 +1,7 @@
--- Log lines by pattern key, counted in slots of ten seconds.
+-- Log lines by pattern key, counted in slots of so many seconds.
 SELECT
     Tenant AS tenant,
-    intDiv(toUnixTimestamp64Nano(Timestamp), 10000000000) * 10 AS slot_s,
+    intDiv(toUnixTimestamp64Nano(Timestamp), {slot:Int64} * 1000000000) * {slot:Int64} AS slot_s,
     ServiceName AS service,
     PatternKey AS pattern,
     SeverityNumber AS severity,

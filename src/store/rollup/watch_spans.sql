@@ -1,8 +1,8 @@
--- What entered services and what they called, counted in slots of ten seconds. Durations as buckets of
+-- What entered services and what they called, counted in slots of so many seconds. Durations as buckets of
 -- `correlate::graph::Sketch`, as near as logarithms tell.
 SELECT
     Tenant AS tenant,
-    intDiv(toUnixTimestamp64Nano(Timestamp), 10000000000) * 10 AS slot_s,
+    intDiv(toUnixTimestamp64Nano(Timestamp), {slot:Int64} * 1000000000) * {slot:Int64} AS slot_s,
     ServiceName AS service,
     SpanName AS operation,
     ParentSpanId = '' OR SpanKind IN ('Server', 'Consumer') AS enters,
