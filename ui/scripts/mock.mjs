@@ -199,7 +199,42 @@ function suspectsAnswer(body, now) {
   return [200, { ...base, verdict: "localised", summary: payment.summary, suspects: [payment, ...others] }];
 }
 
-function answer(path, q, body) {
+/** payment was deployed and refuses: an incident that lasts, one that is over. The strongest change first, one kind of tomorrow. */
+const symptom = (service, kind, signal, text) => ({ service, kind, signal, text, since_ns: ns(now - HOUR / 4), last_ns: ns(now), strength: 40 });
+const SYMPTOMS = [symptom("payment", "entry", "errors", "payment Charge: 34 % fail, usually 0.1 %"), symptom("payment", "lines", "lines", `new ERROR line 000000000abc0002 of payment: 47 a minute ${EVIL}`), symptom("checkout", "call", "errors", "checkout -> payment Charge: 34 % fail, usually 0.1 %"), symptom("frontend", "entry", "latency", "frontend POST /buy: p95 900 ms, usually 80 ms")];
+const INCIDENT = { id: "5fa1c-2", state: "open", onset_ns: ns(now - HOUR / 4), opened_ns: ns(now - HOUR / 5), closed_ns: null, summary: "Errors start in payment", verdict: "localised", symptoms: SYMPTOMS, symptoms_more: 3, suspects: [{ service: "payment", score: 1.3, confidence: 0.96, summary: `Errors start in payment: 2,821 failing requests start in Charge: PaymentError ("card declined ${EVIL}")`, victims: ["checkout", "frontend"] }, { service: "checkout", score: 0.2, confidence: 0.03, summary: "checkout takes another way", victims: [] }], notices: ["the clock of node-2 is ahead"], rule: "", silenced_by: "", folded: ["5fa1c-1"], merged_into: "", reopened: 1 };
+const INCIDENTS = [INCIDENT, { ...INCIDENT, id: "5fa1c-0", state: "closed", closed_ns: ns(now - HOUR / 8), suspects: [], summary: "", symptoms: SYMPTOMS.slice(3), symptoms_more: 0, notices: [], rule: "slow shop", folded: [], reopened: 0 }];
+const wishes = { rules: [{ name: "slow shop", enabled: true, when: { kind: "threshold", signal: "p95_ms", service: "frontend", operation: "", above: 500, below: null, window_s: 60, requests_min: 10 } }, { name: "of tomorrow", enabled: false, when: { kind: "tomorrow", service: "*" } }], silences: [{ id: "email until later", service: "email", rule: "", from_ns: ns(now - HOUR), until_ns: ns(now + HOUR), comment: `the relay is moved ${EVIL}` }] };
+
+/** Put one, or end one: as the server, which says what is wrong with a field. */
+function wish(kind, name, body, method) {
+  const key = kind === "rules" ? "name" : "id";
+  const rest = wishes[kind].filter((w) => w[key] !== (body?.[key] ?? name));
+  if (method === "POST") {
+    const wrong = kind === "rules" ? body.when.window_s > 600 && `rule \`${body.name}\`: \`window_s\` is ${body.when.window_s}; it may be 10 to 600 seconds` : !body.service && !body.rule && "`service` and `rule` are both empty; `*` as service silences everything";
+    if (wrong) return [400, { error: { code: "invalid_argument", message: wrong, details: {} } }];
+    wishes[kind] = [body, ...rest];
+    return [200, body];
+  }
+  if (method === "DELETE") wishes[kind] = rest;
+  return [200, { [kind]: scenario === "empty" ? [] : wishes[kind] }];
+}
+
+function changesAnswer(q) {
+  const [from, to] = [timeOf(q.get("after_from"), now - HOUR / 4), timeOf(q.get("after_to"), now)];
+  if (to - from > 24 * HOUR) return [400, { error: { code: "invalid_argument", message: "the window `after` is at most a day long", details: {} } }];
+  const [was, is] = [timeOf(q.get("before_from"), 2 * from - to), timeOf(q.get("before_to"), from)];
+  const change = (kind, service, subject, before, after, effect, location = "") => ({ kind, service, subject, location, before, after, effect, size: 0.3, text: `in ${service} the ${kind} ${subject}: ${after}` });
+  const all = [
+    change("new_error", "payment", "Charge PaymentError", "not once in 51200 requests", "2821 times in 48210 requests", 0.99), change("vanished_log_pattern", "payment", `charged * to card ${EVIL}`, "8300 times in 51200 requests", "not once in 48210 requests", 0.6, "gateway.js:41"),
+    change("new_version", "payment", "2.14.1", "0 % of its requests (0)", "71 % of its requests (5900)", 0.5), change("less_version", "payment", "2.14.0", "100 % of its requests (8300)", "29 % of its requests (2400)", -0.5),
+    change("new_edge", "checkout", "checkout -> payment", "not once in 51200 requests", "8300 times in 48210 requests", 0.2), change("more_of_tomorrow", "cart", "x", "1", "2", 0),
+  ].filter((c) => !q.get("service") || c.service === q.get("service"));
+  const window = (a, b, requests, failing) => ({ from_ns: ns(a), to_ns: ns(b), requests, failing });
+  return [200, scenario === "empty" ? { changes: [], total_changes: 0, before: window(was, is, 0, 0), after: window(from, to, 0, 0), took_ms: 2, partial: true, partial_reason: "the window `before` holds no requests, so nothing can be compared" } : { changes: all, total_changes: all.length + 200, before: window(was, is, 51_200, 12), after: window(from, to, 48_210, 2_830), took_ms: 412 }];
+}
+
+function answer(path, q, body, method) {
   const empty = scenario === "empty";
   const trace = /^traces\/([0-9a-f]+)$/.exec(path);
   if (trace) {
@@ -238,6 +273,8 @@ function answer(path, q, body) {
       return [200, { step_ns: `${step}000000`, buckets: [...buckets].sort((a, b) => a[0] - b[0]).map(([t, counts]) => ({ time_ns: ns(t), counts })) }];
     }
     case "suspects": return suspectsAnswer(body, now);
+    case "changes": return changesAnswer(q);
+    case "incidents": return [200, { incidents: empty ? [] : INCIDENTS.filter((i) => !q.get("state") || i.state === q.get("state")) }];
     case "patterns": {
       const groups = new Map();
       for (const l of empty ? [] : logsOf(q).filter((l) => within(l.time_ns))) {
@@ -263,6 +300,9 @@ function answer(path, q, body) {
       return [200, { entries: all.filter((e) => (!q.get("sender") || e.sender === q.get("sender")) && (!q.get("reason") || e.reason === q.get("reason"))) }];
     }
     default: {
+      const [, kind, name] = /^(rules|silences|incidents)(?:\/(.+))?$/.exec(path) ?? [];
+      if (kind === "incidents" && INCIDENTS.some((i) => i.id === name)) return [200, INCIDENTS.find((i) => i.id === name)];
+      if (kind && kind !== "incidents") return wish(kind, name && decodeURIComponent(name), body, method);
       const service = /^services\/(.+)\/operations$/.exec(path);
       if (service) return [200, { operations: (OPERATIONS[decodeURIComponent(service[1])] ?? []).map((name) => ({ name, kind: "server", spans: int(9000), errors: 3, p50_ns: "1", p95_ns: "2", p99_ns: "3" })) }];
       return [404, { error: { code: "not_found", message: "no such path", details: {} } }];
@@ -288,7 +328,7 @@ createServer(async (request, response) => {
   if (path.startsWith("api/v1/")) {
     const asked = request.method === "POST" ? await bodyOf(request) : null;
     if (scenario === "slow") await new Promise((done) => setTimeout(done, 60_000));
-    const [status, body] = scenario === "error" ? [503, { error: { code: "unavailable", message: "the store has been down for 12 s; what arrives is kept in the journal", details: {} } }] : answer(path.slice(7), url.searchParams, asked);
+    const [status, body] = scenario === "error" ? [503, { error: { code: "unavailable", message: "the store has been down for 12 s; what arrives is kept in the journal", details: {} } }] : answer(path.slice(7), url.searchParams, asked, request.method);
     return response.writeHead(status, { ...common, "content-type": "application/json" }).end(JSON.stringify(body));
   }
   const file = normalize(join(DIST, path));

@@ -82,8 +82,9 @@ try {
 
   await check("traces: drag over the dots narrows the search", async (b) => {
     await b.open(`${full}traces`);
-    await b.until("document.querySelectorAll('a.trace-row').length > 0");
-    await b.mouse([500, 115], [800, 180], [1100, 225]);
+    await b.until("document.querySelectorAll('a.trace-row').length > 0 && document.querySelector('.open-incidents')");
+    const top = await b.run("document.querySelector('.scatter canvas').getBoundingClientRect().top");
+    await b.mouse([500, top + 15], [800, top + 80], [1100, top + 120]);
     await b.until("location.search.includes('min_duration=') && /from=\\d{4}-/.test(location.search)");
   });
 
@@ -281,7 +282,7 @@ try {
     await b.key("Escape");
     await b.until("!location.search.includes('open=')");
     await b.run("[...document.querySelectorAll('.seg button')].find((x) => x.innerText === 'a window').click()");
-    await b.until("/baseline_from=[\\dT:.-]+Z/.test(location.search) && document.querySelector('.baseline input') && /given/.test(document.querySelector('.windows').innerText)");
+    await b.until("/baseline_from=[\\dT:.-]+Z/.test(location.search) && document.querySelector('.window-form input') && /given/.test(document.querySelector('.windows').innerText)");
     await b.until("document.querySelector('.examples b')");
     await b.run("document.querySelector('.slice .way').dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }))");
     await b.until("location.search.includes('edge_source=service:')");
@@ -332,6 +333,99 @@ try {
       await b.sleep(200);
       assert.ok(await b.run("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out");
     }, { width: 420 });
+  }
+
+  await check("changes: kinds, ways, a window of one's own, two versions", async (b) => {
+    await b.open(`${full}fault`);
+    await b.until("[...document.querySelectorAll('.fault-form a')].some((a) => a.innerText === 'What changed')");
+    await b.run("[...document.querySelectorAll('.fault-form a')].find((a) => a.innerText === 'What changed').click()");
+    await b.until("document.querySelectorAll('.changed tbody tr').length === 6 && location.search.includes('before_from=')");
+    assert.match(await b.run("[...document.querySelectorAll('.changed a')].find((a) => a.innerText === 'compare').getAttribute('href')"), /by=versions&service=payment&before_version=2.14.0&after_version=2.14.1/);
+    assert.match(await text(b), /Before[\s\S]*51,200 requests[\s\S]*Charge PaymentError[\s\S]*\+99 %[\s\S]*of tomorrow/);
+    assert.match(await text(b), /The first 6 of 206 changes/);
+    await b.until("[...document.querySelectorAll('.changed a')].some((a) => a.getAttribute('href').includes('edge=service:checkout'))");
+    await b.run("[...document.querySelectorAll('[aria-label=\"Only changes of\"] button')].find((x) => x.innerText.startsWith('Log lines')).click()");
+    await b.until("location.search.includes('kind=log_pattern') && document.querySelectorAll('.changed tbody tr').length === 1");
+    await b.run("document.querySelector('.changed td a').click()");
+    await b.until("location.pathname.endsWith('/logs') && location.search.includes('query=')");
+    await b.run("history.back()");
+    await b.until("document.querySelector('.changed')");
+    await b.run("[...document.querySelectorAll('.seg button')].find((x) => x.innerText === 'a version').click()");
+    await b.until("document.querySelector('.state')?.innerText.includes('Choose a service')");
+    await b.open(`${full}changes?by=versions&service=payment&before_version=2.14.0&after_version=2.14.1`);
+    await b.until("document.querySelector('.changed thead')?.innerText.includes('Version 2.14.1')");
+    await b.open(`${full}changes?from=now-7d`);
+    await b.until("document.querySelector('[role=alert]')?.innerText.includes('at most a day long')");
+    await b.open(`${empty}changes`);
+    await b.until("document.querySelector('.note')?.innerText.includes('holds no requests') && document.querySelector('.state')");
+  }, { faults: ["400"] });
+
+  await check("incidents: above the home page, one whole, a silence from it", async (b) => {
+    await b.open(full);
+    await b.until("document.querySelector('.open-incidents .incident') && document.querySelector('.trace-row')");
+    await b.run("document.querySelector('.incident h2 a').click()");
+    await b.until("document.querySelector('.incident.whole h1')?.innerText.startsWith('payment') && document.querySelectorAll('.symptoms > li').length === 3");
+    const said = await text(b);
+    assert.match(said, /came back once[\s\S]*2 services suffer from it[\s\S]*clock of node-2[\s\S]*And 3 weaker ones[\s\S]*checkout takes another way[\s\S]*5fa1c-1/);
+    const links = await b.run("[...document.querySelectorAll('main a')].map((a) => a.getAttribute('href')).join(' ')");
+    assert.match(links, /fault\?from=[\dT:.-]+Z&to=[\dT:.-]+Z[\s\S]*changes\?from=\S+before_from=/);
+    assert.match(links, /logs\?\S+pattern_id=000000000abc0002/);
+    await b.run("[...document.querySelectorAll('main button')].find((x) => x.innerText.startsWith('Silence payment')).click()");
+    await b.until("document.querySelector('form.wish input')?.value === 'payment' && location.search === '?silence=1'");
+    await b.run("[...document.querySelectorAll('.wish .seg button')].find((x) => x.innerText === '4 hours').click()");
+    await b.run("document.querySelector('form.wish').requestSubmit()");
+    await b.until("document.querySelector('.whole [role=status]:not([hidden])')?.innerText.startsWith('Nobody is told of payment until') && !location.search");
+    await b.open(`${full}incidents/none`);
+    await b.until("document.querySelector('[role=alert]')?.innerText.includes('Nothing found')");
+    await b.open(`${empty}incidents`);
+    await b.until("document.querySelector('.state')?.innerText.includes('No incident in this time')");
+  }, { faults: ["404"] });
+
+  await check("rules: add with the server's word, change, switch, delete, undo; silences", async (b) => {
+    const press = (name) => b.run(`[...document.querySelectorAll('main button')].find((x) => (x.getAttribute('aria-label') ?? x.innerText) === ${JSON.stringify(name)}).click()`);
+    const rows = "[...document.querySelectorAll('.wishes > li')].map((x) => x.innerText).join('|')";
+    await b.open(`${full}rules`);
+    await b.until(`${rows}.includes('p95 above 500 ms within 1 m')`);
+    await press("Add a rule");
+    await b.until("document.activeElement?.name === 'name'");
+    await b.type("lines");
+    await press("Pattern count");
+    await b.until("document.querySelector('[name=count]')");
+    await b.run("document.querySelector('[name=window_s]').value = '900'");
+    await press("Add the rule");
+    await b.until("document.querySelector('.said')?.innerText.includes('it may be 10 to 600 seconds') && document.querySelector('[name=window_s][aria-invalid=true]')");
+    await b.run("document.querySelector('[name=window_s]').value = '600'");
+    await press("Add the rule");
+    await b.until(`${rows}.includes('100 lines of ERROR or above within 10 m') && !document.querySelector('form.wish')`);
+    await press("Switch lines off");
+    await b.until(`${rows}.includes('Switch on')`);
+    await press("Change lines");
+    await b.until("document.querySelector('[name=name]')?.value === 'lines' && document.querySelector('[name=window_s]').value === '600'");
+    await press("Cancel");
+    await press("Delete lines");
+    await b.until(`!${rows}.includes('100 lines') && document.querySelector('.said .link')`);
+    await b.run("document.querySelector('.said .link').click()");
+    await b.until(`${rows}.includes('100 lines')`);
+    await press("Add a silence");
+    await b.until("document.querySelector('form.wish')");
+    await press("Silence");
+    await b.until("document.querySelector('.wish .said')?.innerText.includes('both empty') && document.querySelector('.labelled.wrong')");
+    await press("End the silence email until later");
+    await b.until(`!${rows}.includes('relay')`);
+  }, { faults: ["400"], dark: true });
+
+  for (const page of ["changes", "incidents", "incidents/5fa1c-2?silence=1", "rules"]) {
+    await check(`${page.split("?")[0]}: narrow, failing, slow`, async (b) => {
+      await b.open(`${full}${page}`);
+      await b.until("document.querySelector('.changed, .incident, .wishes')");
+      await b.sleep(200);
+      assert.ok(await b.run("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out");
+      assert.ok(await b.run("[...document.querySelectorAll('main :is(input, select)')].every((x) => x.ariaLabel || x.labels?.length)"), "every field has a label");
+      await b.open(`${failing}${page}`);
+      await b.until("document.querySelector('[role=alert]')?.innerText.includes('the store has been down for 12 s')");
+      await b.open(`${slow}${page}`);
+      await b.until("document.querySelector('.bones')");
+    }, { width: 400, faults: ["503"] });
   }
 
   for (const page of ["traces", "graph", "logs", "ingest"]) {

@@ -9,9 +9,12 @@ import { Empty } from "./kit/states";
 import { helpOpen, startKeyboard, useCommands } from "./state/commands";
 import { prefs, setPref } from "./state/prefs";
 import { basePath, link, navigate, params, path, startRouter } from "./state/url";
+import { ChangesPage } from "./views/changes/page";
 import { FaultPage } from "./views/fault/page";
 import { GraphPage } from "./views/graph/page";
-import { IncidentPage, IncidentsPage, OpenIncidents } from "./views/incidents/page";
+import { IncidentPage } from "./views/incidents/incident";
+import { IncidentsPage, OpenIncidents } from "./views/incidents/page";
+import { RulesPage } from "./views/incidents/rules";
 import { IngestPage } from "./views/ingest/page";
 import { LogsPage } from "./views/logs/page";
 import { RequestPage } from "./views/request/page";
@@ -22,6 +25,7 @@ const PAGES = [
   { path: "graph", text: "Graph", key: "g s" },
   { path: "logs", text: "Logs", key: "g l" },
   { path: "fault", text: "Fault", key: "g f" },
+  { path: "changes", text: "Changes", key: "g c" },
   { path: "incidents", text: "Incidents", key: "g n" },
   { path: "ingest", text: "Ingest", key: "g i" },
 ];
@@ -51,6 +55,8 @@ function Body() {
   if (at === "graph") return <GraphPage />;
   if (at === "logs") return <LogsPage />;
   if (at === "fault") return <FaultPage />;
+  if (at === "changes") return <ChangesPage />;
+  if (at === "rules") return <RulesPage />;
   if (at === "incidents") return <IncidentsPage />;
   if (at === "ingest") return <IngestPage />;
   const incident = /^incidents\/([^/]+)$/.exec(at)?.[1];
@@ -71,7 +77,7 @@ function Top() {
       <a class="brand" href={link("traces")} aria-label="Hypocenter"><img src={`${basePath}logo.svg`} alt="" /><span>Hypocenter</span></a>
       <nav class="nav" aria-label="Pages">
         {PAGES.map((p) => {
-          const here = at === p.path || (p.path === "traces" && (at === "" || at.startsWith("trace/")));
+          const here = at === p.path || (p.path === "traces" && (at === "" || at.startsWith("trace/"))) || (p.path === "incidents" && (at === "rules" || at.startsWith("incidents/")));
           return <a key={p.path} href={samePeriod(p.path)} aria-current={here ? "page" : undefined}>{p.text}</a>;
         })}
       </nav>
@@ -125,7 +131,7 @@ function ThemeButton() {
 function Title() {
   const at = path.value;
   useEffect(() => {
-    const page = at.startsWith("trace/") ? "Request" : (PAGES.find((p) => p.path === at)?.text ?? "Traces");
+    const page = at.startsWith("trace/") ? "Request" : at.startsWith("incidents/") ? "Incident" : at === "rules" ? "Rules and silences" : (PAGES.find((p) => p.path === at)?.text ?? "Traces");
     document.title = `${page} · Hypocenter`;
   }, [at]);
   return null;

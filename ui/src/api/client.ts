@@ -32,6 +32,8 @@ const get = <A>(path: string, query: Query, check: Check<A>, signal?: AbortSigna
 const post = <A>(path: string, body: object, check: Check<A>, signal?: AbortSignal) =>
   call(apiUrl(path), { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }, check, signal);
 
+const end = <A>(path: string, check: Check<A>) => call(apiUrl(path), { method: "DELETE" }, check);
+
 async function call<A>(url: string, how: RequestInit, check: Check<A>, signal?: AbortSignal): Promise<A> {
   let response: Response;
   try {
@@ -112,7 +114,28 @@ export const postFeedback = (said: T.FeedbackBody) => post("feedback", said, sha
 export const getIncidents = (filter: Partial<Range> & { state?: string }, signal?: AbortSignal) => get("incidents", { ...filter }, shape.incidents, signal);
 
 /** One incident. */
-export const getIncident = (name: string, signal?: AbortSignal) => get(`incidents/${encodeURIComponent(name)}`, {}, shape.incident, signal);
+export const getIncident = (name: string, signal?: AbortSignal) => get(`incidents/${id(name)}`, {}, shape.incident, signal);
+
+/** Rules and silences: what people wish of the watch. To put one of the same name replaces it. */
+export const getRules = (signal?: AbortSignal) => get("rules", {}, shape.rules, signal);
+export const putRule = (rule: shape.Rule) => post("rules", rule, shape.rule);
+export const endRule = (name: string) => end(`rules/${id(name)}`, shape.rules);
+export const getSilences = (signal?: AbortSignal) => get("silences", {}, shape.silences, signal);
+export const putSilence = (silence: shape.Silence) => post("silences", silence, shape.silence);
+export const endSilence = (name: string) => end(`silences/${id(name)}`, shape.silences);
+
+export interface ChangesQuestion {
+  after_from: string;
+  after_to: string;
+  before_from?: string | null;
+  before_to?: string | null;
+  service?: string | null;
+  before_version?: string | null;
+  after_version?: string | null;
+}
+
+/** What is new, gone, or seen far more or less often in the second of two windows, or in another version. */
+export const getChanges = (question: ChangesQuestion, limit: number, signal?: AbortSignal) => get("changes", { ...question, limit }, shape.changes, signal);
 
 /** One span with everything it carries, and its log lines. */
 export const getSpan = (trace: string, span: string, signal?: AbortSignal) =>

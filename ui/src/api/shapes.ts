@@ -158,3 +158,20 @@ export type Incident = Checked<typeof incident>;
 export const incidents = pick<T.IncidentsAnswer>()({ incidents: arr(incident) });
 export const feedback = pick<T.Feedback>()({ service: str, right: bool });
 export type SuspectsAnswer = Checked<typeof suspects>;
+
+// Rules and silences come back as they were written, so their fields stand here and not in the API's description.
+export interface Rule { name: string; enabled: boolean; when: Record<string, unknown> }
+export const rule = pick<Rule>()({ name: str, enabled: or(bool, true), when: dict(any) });
+export const rules = pick<{ rules: Rule[] }>()({ rules: arr(rule) });
+export interface Silence { id: string; service: string; rule: string; from_ns: string; until_ns: string; comment: string }
+export const silence = pick<Silence>()({ id: str, service: or(str, ""), rule: or(str, ""), from_ns: ns, until_ns: ns, comment: or(str, "") });
+export const silences = pick<{ silences: Silence[] }>()({ silences: arr(silence) });
+
+const changed = pick<T.Changed>()({ kind: str, subject: str, service: or(str, ""), location: or(str, ""), before: or(str, ""), after: or(str, ""), effect: or(num, 0), text: or(str, "") });
+export type Changed = Checked<typeof changed>;
+const changesWindow = pick<T.ChangesWindow>()({ from_ns: ns, to_ns: ns, requests: or(num, 0), failing: or(num, 0) });
+export type ChangesWindow = Checked<typeof changesWindow>;
+export const changes = pick<T.ChangesAnswer>()({
+  changes: arr(changed), total_changes: or(num, 0), before: changesWindow, after: changesWindow, took_ms: or(num, 0), partial: or(bool, false), partial_reason: or(str, null),
+});
+export type ChangesAnswer = Checked<typeof changes>;

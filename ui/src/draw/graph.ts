@@ -41,7 +41,7 @@ export interface Graph {
   requestsMax: number;
 }
 
-export const edgeId = (e: GraphEdge): string => `${e.source}>${e.target}:${e.connection_type}`;
+export const edgeId = (e: Pick<GraphEdge, "source" | "target" | "connection_type">): string => `${e.source}>${e.target}:${e.connection_type}`;
 
 export function graphOf(answer: Pick<GraphAnswer, "nodes" | "edges">): Graph {
   const { nodes } = answer;

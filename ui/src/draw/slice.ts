@@ -1,5 +1,5 @@
 /** Of the service graph, what a fault report shows: the suspect, who suffers from it, and what lies between and beside them. Pure. */
-import type { GraphAnswer, GraphNode, Suspect } from "../api/shapes";
+import type { GraphAnswer, GraphEdge, GraphNode, Suspect } from "../api/shapes";
 import { type Graph, graphOf } from "./graph";
 
 export type Role = "suspect" | "suffers" | "beside";
@@ -61,8 +61,8 @@ function closer(values: number[]): Map<number, number> {
   return out;
 }
 
-/** Ids of the ends of every edge, by its name. */
-export function edgesByName(answer: Pick<GraphAnswer, "nodes" | "edges">): Map<string, { source: string; target: string }> {
+/** Every edge by its name. */
+export function edgesByName(answer: Pick<GraphAnswer, "nodes" | "edges">): Map<string, GraphEdge> {
   const names = new Map(answer.nodes.map((n) => [n.id, n.name]));
   return new Map(answer.edges.map((e) => [edgeName(names.get(e.source) ?? "", names.get(e.target) ?? ""), e]));
 }

@@ -1,5 +1,5 @@
 /** Loading as a hook: cancel when the question changes, keep the old answer visible until the new one is there. */
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export interface Loaded<A> {
   data: A | null;
@@ -52,7 +52,8 @@ export function usePages<I>(key: string | null, ask: (cursor: string | null, sig
   const mine = rest.of === first.data ? rest : { of: first.data, page: null, busy: null, error: null };
   const data = mine.page ?? first.data;
   const flying = useRef<AbortController | null>(null);
-  useEffect(() => () => flying.current?.abort(), [first.data]);
+  // With the new list, not after it is painted: who asks for more in between would be cut off.
+  useLayoutEffect(() => () => flying.current?.abort(), [first.data]);
   const more = () => {
     if (!data?.next || mine.busy || first.loading) return;
     const busy = (flying.current = new AbortController());

@@ -3,12 +3,12 @@ import type { GraphAnswer, GraphNode, Suspect } from "../../api/shapes";
 import { CARD_W, type EdgeShape, edgeId, errorShare, frameOf, fullSize, type NodeShape, rateText, sceneOf, shareText, wholeOf } from "../../draw/graph";
 import { edgeName, type Role, sliceOf } from "../../draw/slice";
 import { serviceColor } from "../../draw/color";
+import { type Period, periodOf } from "../../kit/behind";
 import { PATHS } from "../../kit/icons";
 import { isDark } from "../../state/prefs";
 import { rangeText, zone } from "../../state/range";
 import { formatDurationNs, nsToMs } from "../../state/time";
 import { link } from "../../state/url";
-import { type Period, periodOf } from "./words";
 
 const LETTERS_MAX = 16;
 const STEEP_PX = 24;
@@ -25,7 +25,7 @@ export function GraphSlice({ answer, suspect, period }: { answer: GraphAnswer; s
   const edges = [...scene.edges].sort((a, b) => Number(slice.path.has(a.at)) - Number(slice.path.has(b.at)));
   // What was measured on an edge itself; the strongest comes first.
   const labels = new Map([...suspect.evidence].reverse().filter((e) => e.where.edge !== "").map((e) => [e.where.edge, `${e.baseline} → ${e.fault}`]));
-  const minutes = periodOf({ ...answer, spans: 0, chosen: false });
+  const minutes = periodOf(answer);
   const told = graph.nodes.map((n, i) => `${n.name}${ROLES[slice.roles[i]!] && ` (${ROLES[slice.roles[i]!]})`}`).join(", ");
   return (
     <figure class="slice">

@@ -3,6 +3,8 @@ import { useState } from "preact/hooks";
 import { getSpan, postFeedback } from "../../api/client";
 import type { Evidenced, GraphAnswer, Place, Suspect } from "../../api/shapes";
 import { shareText } from "../../draw/graph";
+import { type Edges, type Period, phrase } from "../../kit/behind";
+import { Meter } from "../../kit/meter";
 import { Dot } from "../../kit/service";
 import { Bones, TroubleNote } from "../../kit/states";
 import type { Loaded } from "../../state/load";
@@ -10,7 +12,7 @@ import { useLoad } from "../../state/load";
 import { formatDurationNs } from "../../state/time";
 import { link } from "../../state/url";
 import { GraphSlice } from "./slice";
-import { behind, callsLink, type Edges, kindText, type Period, phrase } from "./words";
+import { behind, callsLink, kindText } from "./words";
 
 export interface Around {
   fault: Period;
@@ -60,10 +62,6 @@ function Feedback({ suspect: { service }, fault }: { suspect: Suspect; fault: Pe
       <span role="status" class="soft">{said}</span>
     </p>
   );
-}
-
-export function Meter({ share }: { share: number }) {
-  return <span class="meter" aria-hidden="true"><i style={{ width: `${Math.max(0, Math.min(1, share)) * 100}%` }} /></span>;
 }
 
 function Confidence({ suspect }: { suspect: Suspect }) {

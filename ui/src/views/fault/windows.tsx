@@ -1,18 +1,18 @@
 /** Which windows are compared: the fault's is the page's time range, the other is chosen by the server or given here. */
-import { useEffect, useState } from "preact/hooks";
 import { getServices } from "../../api/client";
 import type { SuspectsAnswer } from "../../api/shapes";
 import { formatCount } from "../../draw/scale";
+import { periodOf } from "../../kit/behind";
 import { Combo } from "../../kit/combo";
 import { CopyButton } from "../../kit/copy";
 import { Icon } from "../../kit/icons";
 import { RangePicker } from "../../kit/range-picker";
 import { Dot } from "../../kit/service";
+import { WindowForm } from "../../kit/window-form";
 import { useLoad } from "../../state/load";
-import { isoTime, normalTime, range, turn, windowMs, zone } from "../../state/range";
-import { formatMs, parseTime } from "../../state/time";
-import { params, query, setParams } from "../../state/url";
-import { isEmpty, periodOf } from "./words";
+import { isoTime, range, turn, windowMs } from "../../state/range";
+import { link, params, query, setParams } from "../../state/url";
+import { isEmpty } from "./words";
 
 export function Windows({ answer }: { answer: SuspectsAnswer | null }) {
   const p = params.value;
@@ -36,11 +36,12 @@ export function Windows({ answer }: { answer: SuspectsAnswer | null }) {
           <button type="button" aria-pressed={!!from} title="A window of your own" onClick={give}>a window</button>
         </span>
       </span>
-      {from && <Baseline key={`${from} ${p.get("baseline_to")} ${zone.value}`} from={from} to={p.get("baseline_to") ?? "now"} />}
+      {from && <WindowForm label="Baseline" name="baseline" from={from} to={p.get("baseline_to") ?? "now"} />}
       <Combo label="Only what this service depends on" placeholder="Any service" width={180} value={service} empty={services.error ? "Services could not be read" : "No service in this time range"}
         choices={(services.data?.services ?? []).map((s) => ({ value: s.name, note: formatCount(s.spans), mark: <Dot service={s.name} /> }))}
         onChange={(v) => setParams({ service: v })} />
       <span class="grow" />
+      {answer && <a class="btn" href={changedLink(answer)} title="What is new, gone, or seen far more or less often in the fault's window">What changed</a>}
       {answer && <CopyButton text={() => fixedLink(answer)} title="Copy a link to this report: its fault window no longer moves with the clock" icon="link" class="" />}
       {answer && <button type="button" title="Print the report (P)" onClick={() => print()}><Icon name="print" size={14} />Print</button>}
     </div>
@@ -51,32 +52,7 @@ function fixedLink(answer: SuspectsAnswer): string {
   return location.origin + location.pathname + query({ ...periodOf(answer.fault) }, params.value);
 }
 
-function Baseline({ from, to }: { from: string; to: string }) {
-  const z = zone.value;
-  const now = Date.now();
-  const show = (text: string) => {
-    const ms = text.startsWith("now") ? null : parseTime(text, now, "utc");
-    return ms === null ? text : formatMs(ms, z, "milli").replace(/(:00)?\.000$/, "");
-  };
-  const [shownFrom, shownTo] = [show(from), show(to)];
-  const [a, setA] = useState(shownFrom);
-  const [b, setB] = useState(shownTo);
-  useEffect(() => {
-    setA(shownFrom);
-    setB(shownTo);
-  }, [shownFrom, shownTo]);
-  const [na, nb] = [normalTime(a, now, z), normalTime(b, now, z)];
-  const same = a === shownFrom && b === shownTo;
-  const apply = (event: Event) => {
-    event.preventDefault();
-    if (na && nb) setParams({ baseline_from: na, baseline_to: nb });
-  };
-  return (
-    <form class="row baseline" onSubmit={apply}>
-      <input value={a} aria-label="Baseline from" aria-invalid={!na} spellcheck={false} onInput={(e) => setA(e.currentTarget.value)} />
-      <span class="faint">–</span>
-      <input value={b} aria-label="Baseline to" aria-invalid={!nb} spellcheck={false} onInput={(e) => setB(e.currentTarget.value)} />
-      <button type="submit" class={same ? "" : "primary"} disabled={!na || !nb || same} title={na && nb ? "Compare with this window" : "Not a time. Try 2026-11-21 04:00 or now-3h."}>Compare</button>
-    </form>
-  );
+function changedLink({ fault, baseline }: SuspectsAnswer): string {
+  const before = isEmpty(baseline) ? null : periodOf(baseline);
+  return link("changes", { ...periodOf(fault), before_from: before?.from, before_to: before?.to });
 }

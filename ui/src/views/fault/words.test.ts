@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Evidenced } from "../../api/shapes";
 import { block } from "../../draw/testing";
-import { behind, callsLink, isEmpty, kindText, periodOf, phrase, windowText } from "./words";
+import { periodOf, phrase, windowText } from "../../kit/behind";
+import { behind, callsLink, isEmpty, kindText } from "./words";
 
 const EDGES = new Map([["checkout -> payment", { source: "service:checkout", target: "service:payment" }]]);
 const WINDOW = { from: "A", to: "B" };

@@ -1,7 +1,6 @@
 /** A fault report in people's words, and the ways from its numbers to the traces and logs behind them. Pure. */
 import type { Compared, Evidenced } from "../../api/shapes";
-import { isoTime, rangeText } from "../../state/range";
-import { formatUs, nsToMs, type Zone } from "../../state/time";
+import { type Edges, type Period, phrase } from "../../kit/behind";
 import { link, type Patch } from "../../state/url";
 
 export const VERDICTS: Record<string, { text: string; look: string }> = {
@@ -21,20 +20,7 @@ const PARTS: Record<string, string> = { steps: "Log lines and steps", errors: "E
 /** Of a kind of evidence, or of a part of a score; one of tomorrow is still said. */
 export const kindText = (code: string): string => KINDS[code] ?? PARTS[code] ?? code.replaceAll("_", " ");
 
-export interface Period { from: string; to: string }
-
-/** The window for links: whole milliseconds, nothing of it left out. */
-export const periodOf = (w: Compared): Period => ({ from: isoTime(Math.floor(nsToMs(w.from_ns))), to: isoTime(Math.ceil(nsToMs(w.to_ns))) });
-
 export const isEmpty = (w: Compared): boolean => BigInt(w.to_ns) <= BigInt(w.from_ns);
-
-/** `2026-11-21 04:00 – 04:05 (5 m 00 s)`. */
-export function windowText(w: Compared, zone: Zone): string {
-  const { from, to } = periodOf(w);
-  return `${rangeText(from, to, zone, 0)} (${formatUs((nsToMs(w.to_ns) - nsToMs(w.from_ns)) * 1000)})`;
-}
-
-export type Edges = Map<string, { source: string; target: string }>;
 
 /** What stands behind a piece of evidence in a window. */
 export function behind(e: Evidenced, service: string, period: Period, edges: Edges): { traces: string; logs: string | null } {
@@ -52,15 +38,4 @@ export function behind(e: Evidenced, service: string, period: Period, edges: Edg
 export function callsLink(caller: string, callee: string, period: Period, edges: Edges): string {
   const edge = edges.get(`${caller} -> ${callee}`);
   return link("traces", { ...period, ...(edge ? { edge_source: edge.source, edge_target: edge.target } : { service: caller }) });
-}
-
-/**
- * What to search the logs for, from how the server calls a line: by its longest words without a gap, by `Class#line`
- * (which stands in the line), or by `file:line` (which is kept as attributes).
- */
-export function phrase(subject: string): string | null {
-  const quoted = /^"(.*)"$/s.exec(subject)?.[1];
-  if (quoted === undefined) return /^\S+#\d+$/.test(subject) ? `"${subject}"` : /^\S+:\d+$/.test(subject) ? `code.line.number:${subject.slice(subject.lastIndexOf(":") + 1)}` : null;
-  const pieces = quoted.split(/\S*[*"]\S*/).map((piece) => piece.trim()).sort((a, b) => b.length - a.length);
-  return pieces[0] ? `"${pieces[0]}"` : null;
 }
