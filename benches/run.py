@@ -5,7 +5,7 @@ CPU time is read from /proc/PID/stat, so other work on the machine disturbs it l
 systems that are compared run interleaved. Only the standard library is used. BENCH_BINARIES names a
 folder with builds to measure instead of building.
 
-    benches/run.py instructions peers engines latency memory queries rolling graph
+    benches/run.py instructions peers engines latency memory queries rolling watching graph
 """
 import argparse, json, os, pathlib, random, signal, statistics, subprocess, sys, threading, time, urllib.error, urllib.parse, urllib.request
 
@@ -512,6 +512,56 @@ def rolling(args):
                 engine.stop()
 
 
+def watching(args):
+    """What the watch costs: CPU a second of the program with it and without it, under the demo (13 services) and under
+    2,000 services with 10,000 operations; both live, so that slots fill as they do in use."""
+    def wide(port, seconds):
+        """2,000 services, each with four operations that are entered and a call, once in five seconds."""
+        span = lambda service, op, kind, extra="": (f'{{"traceId": "@T{service:06x}{op:02x}", "spanId": "{service:012x}{op:04x}", "kind": {kind}, "name": "op {op}", '
+                                                   f'"startTimeUnixNano": "@S", "endTimeUnixNano": "@E"{extra}}}')
+        resource = lambda service: (f'{{"resource": {{"attributes": [{{"key": "service.name", "value": {{"stringValue": "service-{service}"}}}}]}}, "scopeSpans": [{{"spans": ['
+                                    + ", ".join([*(span(service, op, 2) for op in range(4)), span(service, 4, 3, ', "attributes": [{"key": "server.address", "value": {"stringValue": "callee"}}]')]) + "]}]}")
+        bodies = ['{"resourceSpans": [' + ", ".join(map(resource, range(at, at + 100))) + "]}" for at in range(0, 2_000, 100)]
+        sent, begin = 0, time.monotonic()
+        while (passed := time.monotonic() - begin) < seconds:
+            if sent >= passed * 4:
+                time.sleep(0.02)
+                continue
+            now = time.time_ns()
+            body = bodies[sent % 20].replace("@T", f"{now:024x}").replace("@S", str(now - 40_000_000)).replace("@E", str(now))
+            http(f"http://127.0.0.1:{port}/v1/traces", body.encode(), {"content-type": "application/json"})
+            sent += 1
+
+    metric = lambda name: sum(float(line.split()[-1]) for line in http(f"http://127.0.0.1:{PORTS['http']}/metrics").decode().splitlines() if line.startswith(name))
+    for shape in ("demo 30/s", "demo 170/s", "2,000 services"):
+        used = {}
+        for side in ("false", "true"):
+            collector = hypocenter(fresh("watching-data"), **{"watch.enabled": side})
+            engine = child_of(collector.pid)
+            rate = shape.split()[1].split("/")[0]
+            seconds = args.seconds * 4
+            demo = [binaries()["hypocenter"], "demo", "--rate", rate, "--seed", "1", "--duration", f"{seconds + 60}s", "--endpoint", f"http://127.0.0.1:{PORTS['otlp_http']}",
+                    "--zipkin-endpoint", f"http://127.0.0.1:{PORTS['zipkin']}"]
+            sender = None
+            try:
+                if shape.startswith("demo"):
+                    sender = Process("demo", demo, OUT / "demo.log")
+                else:
+                    threading.Thread(target=wide, args=(PORTS["otlp_http"], seconds + 60), daemon=True).start()
+                time.sleep(45)
+                before = cpu_s(collector.pid) + cpu_s(engine)
+                time.sleep(seconds)
+                used[side] = (cpu_s(collector.pid) + cpu_s(engine) - before) / seconds
+                keep("watching", shape=shape, watch=side, cpu_share=round(used[side], 4), subjects=metric("hypocenter_watch_subjects"),
+                     looks=metric("hypocenter_watch_ticks_total"), looking_s=round(metric("hypocenter_watch_looking_seconds_total"), 2),
+                     rss_mib=round(rss_mib(collector.pid)))
+            finally:
+                if sender:
+                    sender.stop()
+                collector.stop()
+        keep("watching_share", shape=shape, cpu_share=round(used["true"] - used["false"], 4), of_ingest=round((used["true"] - used["false"]) / used["false"], 3))
+
+
 def graph(args):
     """A store of 10 M spans over a week: the service graph and Zipkin's API; one over half an hour: suspects."""
     settings = {"storage.embedded.library": library(), "storage.embedded.http_port": READER, "storage.embedded.reader_password": "bench"}
@@ -580,7 +630,7 @@ def timed(url, body=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bench", nargs="+", choices=["instructions", "peers", "engines", "latency", "memory", "queries", "rolling", "graph"])
+    parser.add_argument("bench", nargs="+", choices=["instructions", "peers", "engines", "latency", "memory", "queries", "rolling", "watching", "graph"])
     parser.add_argument("--rounds", type=int, default=5, help="rounds of W-M against the peer")
     parser.add_argument("--spans", type=int, default=1_000_000, help="spans of a round")
     parser.add_argument("--seconds", type=int, default=30, help="length of runs at a fixed rate")

@@ -38,9 +38,9 @@ const CATCHING_UP: Duration = Duration::from_secs(15);
 const BEHIND_NS: i64 = 20 * SECOND_NS;
 /// What is accepted happened so long before.
 const ON_THE_WAY_NS: i64 = 5 * SECOND_NS;
-/// Slots are counted while they are fresh, and once more when stragglers have come.
-const FRESH_NS: i64 = 20 * SECOND_NS;
-const AGAIN_NS: (i64, i64) = (80 * SECOND_NS, 60 * SECOND_NS);
+/// Slots are counted until they are complete, and once more when stragglers have come.
+const FRESH_NS: i64 = 15 * SECOND_NS;
+const AGAIN_NS: (i64, i64) = (70 * SECOND_NS, 60 * SECOND_NS);
 /// What is usual is learnt from so much of the past, in pieces, and from no more than so many spans.
 const PAST_NS: i64 = 3_600 * SECOND_NS;
 const PIECE_NS: i64 = 300 * SECOND_NS;
@@ -186,7 +186,8 @@ impl Room<'_> {
     async fn look(&mut self) -> Result<(), LookupError> {
         let now_ns = clock::now_ns();
         let slot_ns = now_ns.div_euclid(SLOT_NS) * SLOT_NS;
-        let counted = self.rolling.counted(slot_ns - FRESH_NS, now_ns).await?;
+        let fresh_ns = (now_ns - FRESH_NS).div_euclid(SLOT_NS) * SLOT_NS;
+        let counted = self.rolling.counted(fresh_ns, now_ns).await?;
         if slot_ns != self.again_ns {
             let again = self.rolling.counted(slot_ns - AGAIN_NS.0, slot_ns - AGAIN_NS.1).await?;
             let clocks = self.rolling.clocks(now_ns - CLOCKS_NS, now_ns).await?;

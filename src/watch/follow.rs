@@ -19,6 +19,7 @@ const AGREED_NS: i64 = 25 * SECOND_NS;
 const AGREED_ANSWERS: u32 = 2;
 /// What points nowhere is told after so much, if it is strong: a little more may show who it is.
 const UNCLEAR_NS: i64 = 48 * SECOND_NS;
+const ASKED_NS: i64 = 20 * SECOND_NS;
 /// A weak deviation without a fault is dropped after so long: a fault that begins shows more by then.
 const NOTHING_NS: i64 = 30 * SECOND_NS;
 /// A weak deviation that nobody answers for, or that points nowhere, is told or dropped after so long.
@@ -160,7 +161,7 @@ fn ripeness(incident: &Incident, settings: &Settings, now_ns: i64) -> Ripeness {
         Verdict::Localised if shown_ns >= AGREED_NS && incident.agreed >= AGREED_ANSWERS => Ripeness::Ripe,
         Verdict::Localised => ripe_after(patience_ns),
         // It is something; what, may show a little later.
-        _ if strong && shown_ns >= UNCLEAR_NS => ripe_after(patience_ns),
+        _ if strong && shown_ns >= UNCLEAR_NS => ripe_after(ASKED_NS),
         _ if strong => Ripeness::Unripe,
         Verdict::NoFault if incident.answers >= 2 && waited_ns >= NOTHING_NS => Ripeness::Nothing,
         _ if waited_ns >= NOWHERE_NS => Ripeness::Nothing,

@@ -38,7 +38,7 @@ impl Default for Settings {
             quiet_s: 75,
             flap_s: 600,
             seen_s: 20,
-            patience_s: 30,
+            patience_s: 45,
             adopt_s: 6 * 3600,
             services_max: 2_000,
             operations_max: 10_000,
