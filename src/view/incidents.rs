@@ -61,6 +61,18 @@ pub struct Incident {
     pub merged_into: String,
     /// How often it came back.
     pub reopened: u32,
+    /// What people were told of it, oldest first; the newest 20.
+    pub told: Vec<Told>,
+}
+
+/// A message about an incident, to every receiver.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Told {
+    /// opened, updated or closed.
+    pub kind: String,
+    /// When it was written; receivers that are away get it later.
+    #[schema(value_type = String)]
+    pub at_ns: Ns,
 }
 
 /// What deviates.
@@ -143,6 +155,14 @@ struct Written {
     folded: Vec<String>,
     rule: String,
     silenced_by: String,
+    told: Vec<WrittenTold>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WrittenTold {
+    kind: String,
+    at_ns: i64,
 }
 
 #[derive(Default, Deserialize)]
@@ -283,6 +303,7 @@ fn read(body: &str) -> Option<Incident> {
         folded: written.folded,
         merged_into: written.merged_into,
         reopened: written.reopened,
+        told: written.told.into_iter().map(|told| Told { kind: told.kind, at_ns: Ns::from(told.at_ns) }).collect(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Verdict};
 use crate::event::Event;
-use crate::incident::{Incident, State};
+use crate::incident::{Incident, State, TOLD_MAX, Told};
 use crate::notice::{Notice, NoticeKind};
 use crate::settings::Settings;
 use crate::silence::Silence;
@@ -189,6 +189,12 @@ fn lasting(incident: &mut Incident, silences: &[Silence], now_ns: i64, events: &
         }
         return;
     }
+    // People know of it already; a silence spares them what more there is to say until it is over.
+    let covered = silence.clone().unwrap_or_default();
+    if incident.silenced_by != covered {
+        incident.silenced_by = covered;
+        changed(incident, events);
+    }
     let is_other =
         !incident.is_clock() && incident.rival.1 >= RIVAL_ANSWERS && incident.rival.0 != incident.told_suspect;
     if is_other && silence.is_none() && incident.updates < UPDATES_MAX {
@@ -208,6 +214,10 @@ fn tell(incident: &mut Incident, kind: NoticeKind, now_ns: i64, events: &mut Vec
         }
         incident.rival = (String::new(), 0);
     }
+    if incident.told.len() >= TOLD_MAX {
+        incident.told.remove(0);
+    }
+    incident.told.push(Told { kind, at_ns: now_ns });
     events.push(Event::Notify(Box::new(Notice::new(kind, incident.notices, incident, now_ns))));
 }
 

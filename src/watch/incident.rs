@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Suspect, Verdict};
 use crate::cluster::CLOCKS;
+use crate::notice::NoticeKind;
 use crate::symptom::Symptom;
 
 /// Symptoms kept of one incident; further ones are counted.
 const SYMPTOMS_MAX: usize = 100;
+/// Messages that are remembered, the newest.
+pub(crate) const TOLD_MAX: usize = 20;
 /// Origins kept.
 const ORIGINS_MAX: usize = 20;
 /// So much may a symptom that joins have begun before the others.
@@ -42,6 +45,15 @@ pub enum State {
     Dropped,
     /// It belongs to another one.
     Merged,
+}
+
+/// A message about an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Why.
+    pub kind: NoticeKind,
+    /// When, nanoseconds.
+    pub at_ns: i64,
 }
 
 /// An incident.
@@ -80,6 +92,8 @@ pub struct Incident {
     pub rule: String,
     /// The silence that it falls under; empty without.
     pub silenced_by: String,
+    /// What people were told of it, oldest first.
+    pub told: Vec<Told>,
     pub(crate) answers: u32,
     // So many answers in a row named the same first suspect.
     pub(crate) agreed: u32,

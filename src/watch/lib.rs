@@ -56,7 +56,7 @@ pub use answer::{Answer, Suspect, Verdict};
 pub use book::Refused;
 pub use deviation::Signal;
 pub use event::Event;
-pub use incident::{Incident, State};
+pub use incident::{Incident, State, Told};
 pub use latency::Buckets;
 pub use names::Pattern;
 pub use notice::{Notice, NoticeKind};

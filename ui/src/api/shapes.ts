@@ -149,10 +149,11 @@ export const suspects = pick<T.SuspectsAnswer>()({
 });
 const incidentSuspect = pick<T.IncidentSuspect>()({ service: str, score: or(num, 0), confidence: or(num, 0), summary: or(str, ""), victims: list(str) });
 const symptom = pick<T.Symptom>()({ service: str, kind: or(str, ""), signal: or(str, ""), text: or(str, ""), since_ns: ns, last_ns: ns, strength: or(num, 0) });
+const toldAt = pick<T.Told>()({ kind: str, at_ns: ns });
 export const incident = pick<T.Incident>()({
   id: str, state: str, onset_ns: ns, opened_ns: ns, closed_ns: or(ns, null), summary: or(str, ""), verdict: or(str, ""),
   symptoms: list(symptom), symptoms_more: or(num, 0), suspects: list(incidentSuspect), notices: list(str), rule: or(str, ""),
-  silenced_by: or(str, ""), folded: list(str), merged_into: or(str, ""), reopened: or(num, 0),
+  silenced_by: or(str, ""), folded: list(str), merged_into: or(str, ""), reopened: or(num, 0), told: list(toldAt),
 });
 export type Incident = Checked<typeof incident>;
 export const incidents = pick<T.IncidentsAnswer>()({ incidents: arr(incident) });

@@ -62,7 +62,7 @@ function Whole({ incident: known, reload }: { incident: Incident; reload(): void
       <Symptoms incident={incident} period={fault} />
       {others.length > 0 && <section><h2>Other suspects</h2><ol class="suspects">{others.map((s) => <Other key={s.service} suspect={s} period={fault} />)}</ol></section>}
       {also.length > 0 && <section><h2>Other incidents</h2><ul>{also.map(([what, id]) => <li key={id}><span class="faint">{what}:</span> <a href={link(`incidents/${encodeURIComponent(id)}`)}>{id}</a></li>)}</ul></section>}
-      <p class="faint">Incident {incident.id}. First seen {time(incident.onset_ns)}, opened {time(incident.opened_ns)}{incident.closed_ns !== null && `, over ${time(incident.closed_ns)}`}.</p>
+      <p class="faint">Incident {incident.id}. First seen {time(incident.onset_ns)}, opened {time(incident.opened_ns)}{incident.closed_ns !== null && `, over ${time(incident.closed_ns)}`}. {incident.told.length > 0 ? `Messages: ${incident.told.map((told) => `${told.kind} ${time(told.at_ns).slice(11)}`).join(", ")}.` : "No message was sent."}</p>
     </>
   );
 }
