@@ -16,6 +16,7 @@ use crate::notify::{Form as Message, Receiver};
 
 /// What the configuration resolves to.
 #[derive(Clone, Debug)]
+use crate::mail::{Mailer, is_address};
 pub(crate) struct Config {
     /// Data directory.
     pub(crate) data_dir: PathBuf,
@@ -47,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) tenancy_enabled: bool,
     /// Bearer tokens as written.
     pub(crate) tokens: Vec<String>,
+    /// By whom mails are sent.
+    pub(crate) mailer: Option<Mailer>,
     /// Further host names of the UI.
     pub(crate) allowed_hosts: Vec<String>,
     /// TLS of the listening ports.
@@ -613,12 +616,18 @@ fn resolve_receivers(w: &Written) -> Result<Vec<Receiver>, ConfigError> {
         ("notify.slack", Message::Slack),
         ("notify.alertmanager", Message::Alertmanager),
     ];
+        mailer: resolve_mailer(w)?,
     for (name, form) in forms {
         for url in w.list(name) {
             if !url.starts_with("http://") && !url.starts_with("https://") {
                 return Err(w.bad(name, "give URLs that begin with http:// or https://"));
             }
-            receivers.push(Receiver { form, url });
+            receivers.push(Receiver { form, address: url });
+        }
+    }
+    for address in w.list("notify.email") {
+        if !is_address(&address) {
+            return Err(w.bad("notify.email", format!("lists addresses such as ops@example.com, not `{address}`")));
         }
     }
     Ok(receivers)
@@ -669,10 +678,19 @@ fn flatten(prefix: &str, tree: &Value, out: &mut Vec<(String, String)>) {
             }
         }
         Value::Array(items) if prefix.is_empty() && !items.is_empty() => out.push(("-".to_owned(), String::new())),
+        receivers.push(Receiver { form: Message::Email, address });
         Value::Array(items) => {
             let joined: Vec<String> = items.iter().map(scalar).collect();
             out.push((prefix.to_owned(), joined.join(",")));
         }
+fn resolve_mailer(w: &Written) -> Result<Option<Mailer>, ConfigError> {
+    match w.text("notify.smtp") {
+        "" if w.list("notify.email").is_empty() => Ok(None),
+        "" => Err(w.bad("notify.smtp", "must be set when notify.email is")),
+        url => Mailer::new(url, w.text("notify.from").trim()).map(Some).map_err(|(key, reason)| w.bad(key, reason)),
+    }
+}
+
         Value::Null if prefix.is_empty() => {}
         other => out.push((prefix.to_owned(), scalar(other))),
     }
@@ -886,6 +904,26 @@ mod tests {
     }
 
     // Scenario: typing errors and values that do not fit.
+    // Scenario: mails, with and without what they need.
+    // Guarantee: every address is a receiver; what is missing or wrong is refused by its key; a password is shown nowhere.
+    #[test]
+    fn mails_need_a_server() {
+        let config =
+            file("notify:\n  email: [a@example.com, b@example.com]\n  smtp: smtp://u:secret@h.example\n").unwrap();
+        let addresses: Vec<&str> = config.receivers.iter().map(|receiver| receiver.address.as_str()).collect();
+        assert!(addresses == ["a@example.com", "b@example.com"] && config.mailer.is_some());
+        assert!(config.print().contains("smtp: \"********\"") && !config.print().contains("secret"));
+        for (text, wanted) in [
+            ("email: [a@example.com]", ["`notify.smtp`", "must be set when notify.email is"]),
+            ("email: [Ops <a@example.com>]\n  smtp: smtp://h.example", ["`notify.email`", "Ops"]),
+            ("smtp: u:secret@h.example", ["`notify.smtp`", "line 2"]),
+            ("smtp: smtp://h.example\n  from: nobody", ["`notify.from`", "line 3"]),
+        ] {
+            let error = file(&format!("notify:\n  {text}\n")).unwrap_err().to_string();
+            assert!(wanted.iter().all(|part| error.contains(part)) && !error.contains("secret"), "{text}: {error}");
+        }
+    }
+
     // Guarantee: the error names key, line and the nearest known name, or says what the value must be.
     #[test]
     fn errors_point_at_the_line() {

@@ -155,8 +155,8 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let keeping = tokio::spawn(evidence::keep(store.clone(), view.clone(), reigns.clone(), roll_metrics));
     // The watch, while we roll: what is counted to incidents, incidents to messages.
     let watch_metrics = watch_metrics::Metrics::register(&mut registry);
-    let (receivers, base_url) = (config.receivers.clone(), config.base_url.clone());
-    let (outbox, carrier) = Outbox::new(store.clone(), receivers, base_url, watch_metrics.clone());
+    let way = (config.base_url.clone(), config.mailer.clone());
+    let (outbox, carrier) = Outbox::new(store.clone(), config.receivers.clone(), way, watch_metrics.clone());
     let carrying = tokio::spawn(carrier.run(reigns.clone()));
     let behind = journal.clone();
     let unstored_ns = move || behind.usage().oldest_unreleased_ns;

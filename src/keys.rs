@@ -184,6 +184,19 @@ pub(crate) const KEYS: &[Key] = &[
         "false",
         Form::Bool,
         "Whether `X-Scope-OrgID` separates tenants. Otherwise the header is ignored.",
+    key("notify.email", "", Form::List, "Addresses that get a mail for every message about an incident, each its own."),
+    key(
+        "notify.smtp",
+        "",
+        Form::Secret,
+        "Server that takes the mails: `smtp://user:password@mail.example.com:587`, user, password and port where needed (usual ports: 587 with a password, 25 without, 465 for `smtps://`). `smtps://` is encrypted from the start; `smtp://` by STARTTLS: always with a password for another host, else where the server offers it. `?tls=required` sends nothing unencrypted, `?tls=none` never encrypts. Write `/` as `%2F`, `#` as `%23`, `?` as `%3F`, `%` as `%25` in user and password.",
+    ),
+    key(
+        "notify.from",
+        "",
+        Form::Text,
+        "Sender of mails, such as `Hypocenter <hypocenter@example.com>`. Empty: `hypocenter@` and the name of this host.",
+    ),
     ),
     key(
         "access.tokens",

@@ -1,13 +1,12 @@
 //! The outbox: what people are to be told, until the receivers have it. A message is a record of the store from the
 //! moment it is posted to the moment that its receiver took it, so a restart loses none; its id lets receivers
-//! discard a repeat. Each receiver gets its messages in order; one that is away holds up others for no longer than one
-//! try takes.
+//! discard a repeat. Each receiver gets its messages in order; one that is slow or away holds up no other.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::watch::{Notice, alertmanager, slack, webhook};
-use model::time::SECOND_NS;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::Store;
@@ -16,18 +15,18 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
 
 use crate::clock;
+use crate::mail::Mailer;
+use crate::notify_queue::{Queue, Waiting};
 use crate::watch_metrics::Metrics;
 
 /// Kind of the records.
 const KIND: &str = "notice";
-/// Longest wait for a receiver.
+/// Longest wait for a receiver; of a mail, for each step.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// How often what is due is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Pause after a failed delivery: doubled each time, up to the second.
-const PAUSE_S: (i64, i64) = (2, 120);
-/// A message that nobody took for so long is given up.
-const GIVE_UP_NS: i64 = 3 * 86_400 * SECOND_NS;
+/// Messages on their way at the same time, each to another receiver.
+const UNDER_WAY_MAX: usize = 16;
 /// Messages read at start.
 const WAITING_MAX: u64 = 10_000;
 
@@ -41,6 +40,8 @@ pub(crate) enum Form {
     Slack,
     /// Alertmanager's API.
     Alertmanager,
+    /// A mail.
+    Email,
 }
 
 /// A receiver.
@@ -48,25 +49,16 @@ pub(crate) enum Form {
 pub(crate) struct Receiver {
     /// How it wants it.
     pub(crate) form: Form,
-    /// Where.
-    pub(crate) url: String,
+    /// Where: a URL, or the address of a mailbox.
+    #[serde(alias = "url")] // as it was stored before there were mails
+    pub(crate) address: String,
 }
 
 /// A message to one receiver, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Message {
-    receiver: Receiver,
-    notice: Notice,
-}
-
-/// A message that waits.
-#[derive(Clone, Debug)]
-pub(crate) struct Waiting {
-    tenant: String,
-    id: String,
-    message: Message,
-    failures: u32,
-    due_ns: i64,
+pub(crate) struct Message {
+    pub(crate) receiver: Receiver,
+    pub(crate) notice: Notice,
 }
 
 /// Where messages are posted.
@@ -77,11 +69,16 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox, and who carries out what is posted.
-    pub(crate) fn new(store: Store, receivers: Vec<Receiver>, base: String, metrics: Metrics) -> (Outbox, Carrier) {
+    /// An outbox, and who carries out what is posted; `base` is the address of the UI in messages.
+    pub(crate) fn new(
+        store: Store,
+        receivers: Vec<Receiver>,
+        (base, mailer): (String, Option<Mailer>),
+        metrics: Metrics,
+    ) -> (Outbox, Carrier) {
         let (posted, taken) = mpsc::unbounded_channel();
         let outbox = Outbox { receivers, posted };
-        (outbox, Carrier { store, base, metrics, taken, waiting: BTreeMap::new() })
+        (outbox, Carrier { store, base, mailer, metrics, taken, queue: Queue::default() })
     }
 
     /// A message for every receiver, and the records that keep them. They are carried once they are given to
@@ -91,11 +88,11 @@ impl Outbox {
         let mut records = Vec::new();
         let mut waiting = Vec::new();
         for receiver in &self.receivers {
-            let id = format!("{} {:?} {}", notice.id, receiver.form, receiver.url);
+            let id = format!("{} {:?} {}", notice.id, receiver.form, receiver.address);
             let message = Message { receiver: receiver.clone(), notice: notice.clone() };
             let Ok(body) = serde_json::to_string(&message) else { continue };
             records.push(Record::new(tenant, (KIND, &id), notice.at_ns, now_ns, body));
-            waiting.push(Waiting { tenant: tenant.to_owned(), id, message, failures: 0, due_ns: now_ns });
+            waiting.push(Waiting { tenant: tenant.to_owned(), id, message });
         }
         (records, waiting)
     }
@@ -110,115 +107,117 @@ impl Outbox {
 pub(crate) struct Carrier {
     store: Store,
     base: String,
+    mailer: Option<Mailer>,
     metrics: Metrics,
     taken: mpsc::UnboundedReceiver<Waiting>,
-    // By receiver, in order.
-    waiting: BTreeMap<Receiver, Vec<Waiting>>,
+    queue: Queue,
 }
 
 impl Carrier {
     /// Carries for ever, while this process rolls.
-    pub(crate) async fn run(mut self, mut reigns: watch::Receiver<Option<u64>>) {
+    pub(crate) async fn run(self, mut reigns: watch::Receiver<Option<u64>>) {
+        let Carrier { store, base, mailer, metrics, mut taken, mut queue } = self;
         while reigns.wait_for(Option::is_some).await.is_ok() {
-            self.recall().await;
-            while reigns.borrow().is_some() {
-                tokio::time::sleep(LOOK_EVERY).await;
-                while let Ok(message) = self.taken.try_recv() {
-                    self.take(message);
-                }
-                self.carry().await;
-            }
-            self.waiting.clear();
+            // What was posted is stored, too, unless another process has delivered it since.
+            while taken.try_recv().is_ok() {}
+            recall(&store, &mut queue).await;
+            let deliver = |waiting| deliver(&store, &base, mailer.as_ref(), &metrics, waiting);
+            carry(&mut queue, &mut taken, &metrics, || reigns.borrow().is_some(), deliver).await;
+            queue.clear();
         }
-    }
-
-    // What an earlier process, or another one, left.
-    async fn recall(&mut self) {
-        loop {
-            match self.store.records_of_all(KIND, WAITING_MAX).await {
-                Ok(left) => {
-                    for row in left {
-                        if let Ok(message) = serde_json::from_str(&row.body) {
-                            self.take(Waiting { tenant: row.tenant, id: row.id, message, failures: 0, due_ns: 0 });
-                        }
-                    }
-                    return;
-                }
-                Err(error) => debug!(%error, "messages that wait cannot be read yet"),
-            }
-            tokio::time::sleep(Duration::from_secs(2)).await;
-        }
-    }
-
-    fn take(&mut self, message: Waiting) {
-        let queue = self.waiting.entry(message.message.receiver.clone()).or_default();
-        if queue.iter().all(|known| (&known.tenant, &known.id) != (&message.tenant, &message.id)) {
-            queue.push(message);
-            queue.sort_by_key(|waiting| (waiting.message.notice.at_ns, waiting.message.notice.number));
-        }
-    }
-
-    // The first message of every receiver, where it is due; all at the same time.
-    async fn carry(&mut self) {
-        let now_ns = clock::now_ns();
-        let due: Vec<Waiting> = self
-            .waiting
-            .values()
-            .filter_map(|queue| queue.first())
-            .filter(|first| first.due_ns <= now_ns)
-            .cloned()
-            .collect();
-        let base = &self.base;
-        let sent =
-            futures_util::future::join_all(due.iter().map(|waiting| send(&waiting.tenant, &waiting.message, base)))
-                .await;
-        for (waiting, sent) in due.into_iter().zip(sent) {
-            let receiver = waiting.message.receiver.clone();
-            let is_old = now_ns.saturating_sub(waiting.message.notice.at_ns) > GIVE_UP_NS;
-            match sent {
-                Ok(()) => drop(self.metrics.delivered.inc()),
-                Err(reason) if is_old => {
-                    warn!(%reason, id = waiting.id, "a message is given up: nobody took it for three days");
-                }
-                Err(reason) => {
-                    self.metrics.undelivered.inc();
-                    if waiting.failures == 0 {
-                        warn!(%reason, "a message cannot be delivered; trying again");
-                    }
-                    if let Some(first) = self.waiting.get_mut(&receiver).and_then(|queue| queue.first_mut()) {
-                        first.failures += 1;
-                        let pause_s = (PAUSE_S.0 << first.failures.min(10)).min(PAUSE_S.1);
-                        first.due_ns = clock::now_ns() + pause_s * SECOND_NS;
-                    }
-                    continue;
-                }
-            }
-            let Waiting { tenant, id, message, .. } = waiting;
-            let done =
-                Record::new(&tenant, (KIND, &id), message.notice.at_ns, clock::now_ns(), String::new()).deleted();
-            // Delivered and not noted: it is repeated after a restart, under the same id.
-            if let Err(error) = self.store.write_records(&[done]).await {
-                debug!(%error, "a delivery cannot be noted");
-            }
-            if let Some(queue) = self.waiting.get_mut(&receiver) {
-                queue.retain(|known| (&known.tenant, &known.id) != (&tenant, &id));
-            }
-        }
-        self.waiting.retain(|_, queue| !queue.is_empty());
-        self.metrics.waiting.set(self.waiting.values().map(Vec::len).sum::<usize>() as i64);
     }
 }
 
-async fn send(tenant: &str, message: &Message, base: &str) -> Result<(), String> {
+// What an earlier process, or another one, left.
+async fn recall(store: &Store, queue: &mut Queue) {
+    loop {
+        match store.records_of_all(KIND, WAITING_MAX).await {
+            Ok(left) => {
+                for row in left {
+                    if let Ok(message) = serde_json::from_str(&row.body) {
+                        queue.take(Waiting { tenant: row.tenant, id: row.id, message });
+                    }
+                }
+                return;
+            }
+            Err(error) => debug!(%error, "messages that wait cannot be read yet"),
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+// Gives what is due to `deliver`, one message of each receiver at a time, as long as it `goes_on`; then waits for what is
+// on its way.
+async fn carry<D: Future<Output = (Waiting, Result<(), String>)>>(
+    queue: &mut Queue,
+    taken: &mut mpsc::UnboundedReceiver<Waiting>,
+    metrics: &Metrics,
+    goes_on: impl Fn() -> bool,
+    deliver: impl Fn(Waiting) -> D,
+) {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        let goes_on = goes_on();
+        while let Ok(message) = taken.try_recv() {
+            queue.take(message);
+        }
+        if goes_on {
+            under_way.extend(queue.next(clock::now_ns(), UNDER_WAY_MAX - under_way.len()).into_iter().map(&deliver));
+        } else if under_way.is_empty() {
+            return;
+        }
+        metrics.waiting.set(queue.len() as i64);
+        tokio::select! {
+            Some((message, sent)) = under_way.next() => match sent {
+                Ok(()) => queue.done(&message, clock::now_ns()),
+                Err(reason) => {
+                    metrics.undelivered.inc();
+                    if queue.failed(&message, clock::now_ns()) {
+                        warn!(%reason, "a message cannot be delivered; trying again");
+                    }
+                }
+            },
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+// Sends a message and notes that it is done with: delivered, or given up. It fails when it is worth another try.
+async fn deliver(
+    store: &Store,
+    base: &str,
+    mailer: Option<&Mailer>,
+    metrics: &Metrics,
+    waiting: Waiting,
+) -> (Waiting, Result<(), String>) {
+    match send(&waiting.tenant, &waiting.message, base, mailer).await {
+        Ok(()) => drop(metrics.delivered.inc()),
+        Err(reason) if waiting.is_old(clock::now_ns()) => {
+            let notice = &waiting.message.notice.id;
+            warn!(%reason, notice, "a message is given up: its receiver did not take it for three days");
+        }
+        Err(reason) => return (waiting, Err(reason)),
+    }
+    let record =
+        Record::new(&waiting.tenant, (KIND, &waiting.id), waiting.message.notice.at_ns, clock::now_ns(), String::new());
+    // Delivered and not noted: it is repeated after a restart, under the same id.
+    if let Err(error) = store.write_records(&[record.deleted()]).await {
+        debug!(%error, "a delivery cannot be noted");
+    }
+    (waiting, Ok(()))
+}
+
+async fn send(tenant: &str, message: &Message, base: &str, mailer: Option<&Mailer>) -> Result<(), String> {
     let mut body: Value = match message.receiver.form {
         Form::Webhook => webhook(&message.notice, base),
         Form::Slack => slack(&message.notice, base),
         Form::Alertmanager => alertmanager(&message.notice, base),
+        Form::Email => return send_mail(tenant, message, base, mailer).await,
     };
     if message.receiver.form == Form::Webhook && !tenant.is_empty() {
         body["tenant"] = Value::from(tenant);
     }
-    let (url, id) = (message.receiver.url.clone(), message.notice.id.clone());
+    let (url, id) = (message.receiver.address.clone(), message.notice.id.clone());
     let posted = tokio::task::spawn_blocking(move || {
         let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).http_status_as_error(false);
         let agent = ureq::Agent::new_with_config(config.build());
@@ -230,5 +229,75 @@ async fn send(tenant: &str, message: &Message, base: &str) -> Result<(), String>
         Ok(Ok(status)) => Err(format!("the receiver answered with status {status}")),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("sending broke off".to_owned()),
+    }
+}
+
+async fn send_mail(tenant: &str, message: &Message, base: &str, mailer: Option<&Mailer>) -> Result<(), String> {
+    // Of an earlier start, with another configuration.
+    let mailer = mailer.ok_or("there is no `notify.smtp` to send a mail by")?.clone();
+    let (tenant, base, message) = (tenant.to_owned(), base.to_owned(), message.clone());
+    let sent = tokio::task::spawn_blocking(move || {
+        mailer.send((&tenant, &message.notice, &base), &message.receiver.address, ANSWER_MAX)
+    });
+    sent.await.unwrap_or_else(|_| Err("sending broke off".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::notify_queue::tests::waiting;
+
+    // Scenario: messages for a receiver that takes them, one that fails at first, and one that answers much later; then
+    // this process rolls no more.
+    // Guarantee: the quick one has its messages while the slow one is waited for; what is on its way then is waited for,
+    // and nothing new is begun.
+    #[tokio::test]
+    async fn a_slow_receiver_holds_up_nobody() {
+        let (posted, mut taken) = mpsc::unbounded_channel();
+        for number in 1..=3 {
+            ["quick", "slow", "shy"].into_iter().for_each(|to| drop(posted.send(waiting(to, number))));
+        }
+        let (sent, shy, goes_on) = (Mutex::new(Vec::new()), AtomicUsize::new(0), AtomicBool::new(true));
+        let (metrics, began) = (Metrics::default(), std::time::Instant::now());
+        let deliver = |message: Waiting| {
+            let (sent, shy, goes_on) = (&sent, &shy, &goes_on);
+            async move {
+                let to = message.message.receiver.address.clone();
+                if to == "shy" && shy.fetch_add(1, Ordering::SeqCst) == 0 {
+                    return (message, Err("not now".to_owned()));
+                }
+                if to == "slow" {
+                    tokio::time::sleep(Duration::from_secs(4)).await;
+                    goes_on.store(false, Ordering::SeqCst);
+                }
+                sent.lock().unwrap().push((to, message.message.notice.number, began.elapsed().as_secs()));
+                (message, Ok(()))
+            }
+        };
+        let mut queue = Queue::default();
+        carry(&mut queue, &mut taken, &metrics, || goes_on.load(Ordering::SeqCst), deliver).await;
+        let sent = sent.into_inner().unwrap();
+        let of = |name: &str| -> (Vec<u32>, Vec<u64>) {
+            sent.iter().filter(|(to, ..)| to == name).map(|(_, number, at_s)| (*number, *at_s)).unzip()
+        };
+        assert_eq!(of("quick"), (vec![1, 2, 3], vec![0; 3]));
+        let (numbers, seconds) = of("shy");
+        assert!(numbers == [1, 2, 3] && seconds.iter().all(|at_s| (2..4).contains(at_s)), "after its pause: {sent:?}");
+        assert_eq!(of("slow").0, [1]);
+        assert_eq!((queue.len(), metrics.undelivered.get()), (2, 1));
+    }
+
+    // Scenario: a message as it was stored before there were mails.
+    // Guarantee: it is read.
+    #[test]
+    fn former_messages_are_read() {
+        let mut stored = serde_json::to_value(&waiting("http://h.example", 1).message).unwrap();
+        assert_eq!(stored["receiver"], serde_json::json!({"form": "webhook", "address": "http://h.example"}));
+        stored["receiver"] = serde_json::json!({"form": "webhook", "url": "http://h.example"});
+        let read: Message = serde_json::from_value(stored).unwrap();
+        assert_eq!(read.receiver.address, "http://h.example");
     }
 }

@@ -79,7 +79,7 @@ impl Notice {
             NoticeKind::Closed => "Over: ",
         };
         Notice {
-            id: format!("{}-{}-{number}", incident.id, kind.code()),
+            id: id(&incident.id, kind, number),
             incident: incident.id.clone(),
             kind,
             number,
@@ -95,6 +95,15 @@ impl Notice {
             suspect,
         }
     }
+
+    /// The id of the incident's first message.
+    pub(crate) fn first_id(&self) -> String {
+        id(&self.incident, NoticeKind::Opened, 1)
+    }
+}
+
+fn id(incident: &str, kind: NoticeKind, number: u32) -> String {
+    format!("{incident}-{}-{number}", kind.code())
 }
 
 fn title(incident: &Incident) -> String {

@@ -13,9 +13,9 @@ const LASTS_NS: i64 = 24 * 3_600 * 1_000_000_000;
 /// An email, without its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
-    /// `Message-ID` without a domain, and what makes mails of one incident a thread.
+    /// `Message-ID` without a domain.
     pub id: String,
-    /// The first mail of the incident.
+    /// That of the first mail of the incident, which makes its mails a thread.
     pub thread: String,
     /// Subject: one line, no control characters.
     pub subject: String,
@@ -97,7 +97,7 @@ pub fn email(notice: &Notice, base: &str) -> Email {
     }
     Email {
         id: notice.id.clone(),
-        thread: notice.incident.clone(),
+        thread: notice.first_id(),
         subject: cut(&clean(&format!("[Hypocenter] {}", notice.title)), 200),
         body: body.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect(),
     }
@@ -166,6 +166,7 @@ mod tests {
         assert!(slack.to_string().contains("https://h.example/base/incidents/a"));
         let mail = email(&opened, "https://h.example");
         assert!(!mail.subject.contains(['\r', '\n']) && mail.subject.contains("Bcc"));
+        assert_eq!((mail.id.as_str(), mail.thread.as_str()), ("a-opened-1", "a-opened-1"));
         assert!(!mail.body.contains('\r') && mail.body.contains("https://h.example/incidents/a\n"));
         let sent = webhook(&opened, "https://h.example");
         assert_eq!((&sent["id"], &sent["ended_at"]), (&"a-opened-1".into(), &Value::Null));

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::program::{Program, eventually, request};
+use crate::smtp::{Smtp, Taken};
 
 /// A receiver of webhooks: keeps what it took; refuses as often as it is told to.
 struct Receiver {
@@ -79,16 +80,25 @@ fn send(program: &Program, method: &str, path: &str, body: &Value) -> (u16, Valu
 }
 
 // Scenario: a shop runs for twelve minutes; then, while it is watched, one of its services is gone. The receiver
-// refuses the first tries, and the program is restarted before it takes anything. Then all is well again.
+// refuses the first tries, and so does the mail server; the program is restarted before anything is taken. Then all is
+// well again.
 // Guarantee: one incident on the right service, in the API, by the command, and in one message that each kind of
 // receiver takes once, with a link to the incident; it survives the restart.
 #[test]
 fn one_incident_one_message() {
     let receiver = Receiver::start();
     receiver.refuse.store(u32::MAX, Ordering::SeqCst);
+    let post = Smtp::start();
+    post.refuse.store(u32::MAX, Ordering::SeqCst);
     let dir = tempfile::tempdir().unwrap();
-    let sets = [("webhooks", "hook"), ("slack", "slack"), ("alertmanager", "api/v2/alerts")]
+    let hooks = [("webhooks", "hook"), ("slack", "slack"), ("alertmanager", "api/v2/alerts")]
         .map(|(key, path)| format!("notify.{key}={}/{path}", receiver.url));
+    let mails = [
+        format!("notify.smtp=smtp://hypocenter:secret@{}", post.address),
+        "notify.from=watch@example.com".to_owned(),
+        "notify.email=ops@example.com,dev@example.com".to_owned(),
+    ];
+    let sets: Vec<String> = hooks.into_iter().chain(mails).collect();
     let arguments: Vec<&str> = sets.iter().flat_map(|set| ["--set", set.as_str()]).collect();
     let mut program = Program::start_in(dir.path(), &arguments);
     let past = demo(&program, &["--backfill", "12m", "--duration", "12m", "--seed", "3"]).wait().unwrap();
@@ -103,7 +113,9 @@ fn one_incident_one_message() {
         assert!(began.elapsed().as_secs() < 240, "an incident is open: {:#?}", incidents(&program, "?state=suspected"));
         std::thread::sleep(std::time::Duration::from_millis(500));
     }
-    eventually("a delivery is tried", || receiver.refuse.load(Ordering::SeqCst) < u32::MAX);
+    eventually("deliveries are tried", || {
+        receiver.refuse.load(Ordering::SeqCst) < u32::MAX && post.refuse.load(Ordering::SeqCst) < u32::MAX
+    });
     let open = incidents(&program, "?state=open");
     assert_eq!(open.len(), 1, "{open:#?}");
     assert_eq!(open[0]["suspects"][0]["service"], "shipping", "{open:#?}");
@@ -112,6 +124,7 @@ fn one_incident_one_message() {
     program.kill();
     let program = Program::start_in(dir.path(), &arguments);
     receiver.refuse.store(2, Ordering::SeqCst);
+    post.refuse.store(1, Ordering::SeqCst);
     eventually("the message is taken", || !receiver.taken("/hook").is_empty());
     let taken = receiver.taken("/hook");
     let id = open[0]["id"].as_str().unwrap();
@@ -128,6 +141,17 @@ fn one_incident_one_message() {
     });
     assert!(receiver.taken("/slack")[0]["blocks"].to_string().contains("shipping"));
     assert_eq!(receiver.taken("/api/v2/alerts")[0][0]["labels"]["incident"], id);
+    eventually("everybody has a mail", || post.taken().len() >= 2);
+    let mails = post.taken();
+    for to in ["ops@example.com", "dev@example.com"] {
+        let of = |mail: &&Taken| mail.header("To").as_deref() == Some(to);
+        let opened: Vec<&Taken> = mails.iter().filter(of).filter(|mail| mail.header("References").is_none()).collect();
+        assert_eq!(opened.len(), 1, "{to}: {mails:#?}");
+        assert_eq!(opened[0].header("Message-ID").unwrap(), format!("<{id}-opened-1@example.com>"));
+        assert!(opened[0].header("Subject").unwrap().starts_with("[Hypocenter] shipping: "), "{mails:#?}");
+        assert!(opened[0].commands.iter().any(|said| said == &format!("RCPT TO:<{to}>")), "{mails:#?}");
+        assert!(opened[0].mail.contains(&format!("/incidents/{id}")), "{mails:#?}");
+    }
     let output = Command::new(env!("CARGO_BIN_EXE_hypocenter"))
         .args(["incidents", "--endpoint", &program.http, "--state", "open"])
         .output()

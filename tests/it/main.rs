@@ -18,6 +18,7 @@ mod patterns;
 mod program;
 mod remote;
 mod request;
+mod smtp;
 mod suspects;
 mod tidy;
 mod zipkin;
