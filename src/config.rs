@@ -8,15 +8,19 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_saphyr::Spanned;
 
 use crate::config_checks;
+use crate::configured::{self, Configured, Named};
 use crate::keys::{Form, KEYS, environment_name};
+use crate::mail::{Mailer, is_address};
 use crate::notify::{Form as Message, Receiver};
 
 /// What the configuration resolves to.
 #[derive(Clone, Debug)]
-use crate::mail::{Mailer, is_address};
 pub(crate) struct Config {
     /// Data directory.
     pub(crate) data_dir: PathBuf,
@@ -40,16 +44,18 @@ pub(crate) struct Config {
     pub(crate) zipkin_cors_origins: Vec<String>,
     /// Whether incidents are watched for.
     pub(crate) watch_enabled: bool,
+    /// Rules and silences of every tenant.
+    pub(crate) configured: Configured,
     /// Who is told of them.
     pub(crate) receivers: Vec<Receiver>,
+    /// By whom mails are sent.
+    pub(crate) mailer: Option<Mailer>,
     /// Address of the UI in messages.
     pub(crate) base_url: String,
     /// Whether tenants are separated.
     pub(crate) tenancy_enabled: bool,
     /// Bearer tokens as written.
     pub(crate) tokens: Vec<String>,
-    /// By whom mails are sent.
-    pub(crate) mailer: Option<Mailer>,
     /// Further host names of the UI.
     pub(crate) allowed_hosts: Vec<String>,
     /// TLS of the listening ports.
@@ -252,12 +258,40 @@ pub(crate) struct Sources {
 }
 
 #[derive(Clone, Debug)]
-struct Written(BTreeMap<&'static str, (String, String)>);
+struct Written(BTreeMap<&'static str, Given>);
+
+/// What was written for a key.
+#[derive(Clone, Debug)]
+struct Given {
+    text: String,
+    source: String,
+    /// Sources of the items of a list of tables, where they have their own.
+    items: Vec<String>,
+}
+
+impl Given {
+    fn new(text: impl Into<String>, source: impl Into<String>) -> Given {
+        Given { text: text.into(), source: source.into(), items: Vec::new() }
+    }
+}
+
+/// Where the lists of tables have their items.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Located {
+    watch: LocatedWatch,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LocatedWatch {
+    rules: Vec<Spanned<IgnoredAny>>,
+    silences: Vec<Spanned<IgnoredAny>>,
+}
 
 /// Reads every source and resolves the result.
 pub(crate) fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let mut written =
-        Written(KEYS.iter().map(|key| (key.name, (key.default.to_owned(), "default".to_owned()))).collect());
+    let mut written = Written(KEYS.iter().map(|key| (key.name, Given::new(key.default, "default"))).collect());
     if let Some(path) = &sources.file {
         written.read_file(path)?;
     }
@@ -346,7 +380,7 @@ impl Config {
         let mut out = String::new();
         let mut open: Vec<&str> = Vec::new();
         for key in KEYS {
-            let (value, source) = &self.written.0[key.name];
+            let Given { text: value, source, .. } = &self.written.0[key.name];
             let parts: Vec<&str> = key.name.split('.').collect();
             let (leaf, path) = parts.split_last().unwrap_or((&"", &[]));
             let shared = open.iter().zip(path).take_while(|(a, b)| a == b).count();
@@ -379,16 +413,22 @@ impl Written {
         let tree: Value = serde_saphyr::from_str(&text)
             .map_err(|error| ConfigError::Yaml { path: name.clone(), reason: error.to_string() })?;
         let mut flat = Vec::new();
-        flatten("", &tree, &mut flat);
+        flatten("", tree, &mut flat);
         for (key, value) in flat {
             let line = line_of(&text, &key).map_or(String::new(), |line| format!(", line {line}"));
             let source = format!("{name}{line}");
-            let value = interpolate(&value).map_err(|reason| ConfigError::Value {
+            let value = interpolated(value).map_err(|reason| ConfigError::Value {
                 key: key.clone(),
                 source_name: source.clone(),
                 reason,
             })?;
-            self.set(&key, value, &source)?;
+            self.set(&key, written(&value), &source)?;
+        }
+        let located: Located = serde_saphyr::from_str(&text).unwrap_or_default();
+        for (key, items) in [("watch.rules", located.watch.rules), ("watch.silences", located.watch.silences)] {
+            if let Some(given) = self.0.get_mut(key) {
+                given.items = items.iter().map(|item| format!("{name}, line {}", item.referenced.line())).collect();
+            }
         }
         Ok(())
     }
@@ -411,16 +451,16 @@ impl Written {
                 nearest: nearest(name),
             });
         };
-        self.0.insert(key.name, (value, source.to_owned()));
+        self.0.insert(key.name, Given::new(value, source));
         Ok(())
     }
 
     fn text(&self, name: &str) -> &str {
-        &self.0[name].0
+        &self.0[name].text
     }
 
     fn bad(&self, name: &str, reason: impl Into<String>) -> ConfigError {
-        ConfigError::Value { key: name.to_owned(), source_name: self.0[name].1.clone(), reason: reason.into() }
+        ConfigError::Value { key: name.to_owned(), source_name: self.0[name].source.clone(), reason: reason.into() }
     }
 
     fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, ConfigError> {
@@ -455,6 +495,14 @@ impl Written {
 
     fn list(&self, name: &str) -> Vec<String> {
         self.text(name).split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn tables<T: Named>(&self, name: &str) -> Result<Vec<T>, ConfigError> {
+        configured::read(self.text(name)).map_err(|(item, reason)| {
+            let given = &self.0[name];
+            let source = item.and_then(|at| given.items.get(at)).unwrap_or(&given.source);
+            ConfigError::Value { key: name.to_owned(), source_name: source.clone(), reason }
+        })
     }
 
     fn choice(&self, name: &str, choices: &[&str]) -> Result<String, ConfigError> {
@@ -566,7 +614,9 @@ fn resolve(written: Written) -> Result<Config, ConfigError> {
         },
         zipkin_cors_origins: w.list("zipkin.cors_origins"),
         watch_enabled: w.boolean("watch.enabled")?,
+        configured: Configured { rules: w.tables("watch.rules")?, silences: w.tables("watch.silences")? },
         receivers: resolve_receivers(w)?,
+        mailer: resolve_mailer(w)?,
         base_url: match w.text("notify.base_url") {
             "" => format!("{}://127.0.0.1:{}", if tls.is_some() { "https" } else { "http" }, w.text("ports.http")),
             given => given.to_owned(),
@@ -616,7 +666,6 @@ fn resolve_receivers(w: &Written) -> Result<Vec<Receiver>, ConfigError> {
         ("notify.slack", Message::Slack),
         ("notify.alertmanager", Message::Alertmanager),
     ];
-        mailer: resolve_mailer(w)?,
     for (name, form) in forms {
         for url in w.list(name) {
             if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -629,8 +678,17 @@ fn resolve_receivers(w: &Written) -> Result<Vec<Receiver>, ConfigError> {
         if !is_address(&address) {
             return Err(w.bad("notify.email", format!("lists addresses such as ops@example.com, not `{address}`")));
         }
+        receivers.push(Receiver { form: Message::Email, address });
     }
     Ok(receivers)
+}
+
+fn resolve_mailer(w: &Written) -> Result<Option<Mailer>, ConfigError> {
+    match w.text("notify.smtp") {
+        "" if w.list("notify.email").is_empty() => Ok(None),
+        "" => Err(w.bad("notify.smtp", "must be set when notify.email is")),
+        url => Mailer::new(url, w.text("notify.from").trim()).map(Some).map_err(|(key, reason)| w.bad(key, reason)),
+    }
 }
 
 fn resolve_ingest(w: &Written) -> Result<Ingest, ConfigError> {
@@ -669,38 +727,37 @@ fn looks_like_key(name: &str) -> bool {
     !rest.is_empty() && !of_kubernetes && !of_our_tests
 }
 
-fn flatten(prefix: &str, tree: &Value, out: &mut Vec<(String, String)>) {
+fn flatten(prefix: &str, tree: Value, out: &mut Vec<(String, Value)>) {
     match tree {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                let path = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
                 flatten(&path, value, out);
             }
         }
-        Value::Array(items) if prefix.is_empty() && !items.is_empty() => out.push(("-".to_owned(), String::new())),
-        receivers.push(Receiver { form: Message::Email, address });
-        Value::Array(items) => {
-            let joined: Vec<String> = items.iter().map(scalar).collect();
-            out.push((prefix.to_owned(), joined.join(",")));
-        }
-fn resolve_mailer(w: &Written) -> Result<Option<Mailer>, ConfigError> {
-    match w.text("notify.smtp") {
-        "" if w.list("notify.email").is_empty() => Ok(None),
-        "" => Err(w.bad("notify.smtp", "must be set when notify.email is")),
-        url => Mailer::new(url, w.text("notify.from").trim()).map(Some).map_err(|(key, reason)| w.bad(key, reason)),
-    }
-}
-
+        Value::Array(items) if prefix.is_empty() && !items.is_empty() => out.push(("-".to_owned(), Value::Null)),
         Value::Null if prefix.is_empty() => {}
-        other => out.push((prefix.to_owned(), scalar(other))),
+        other => out.push((prefix.to_owned(), other)),
     }
 }
 
-fn scalar(value: &Value) -> String {
+// A list as its items between commas; one of tables as JSON.
+fn written(value: &Value) -> String {
     match value {
+        Value::Array(items) if items.iter().any(Value::is_object) => value.to_string(),
+        Value::Array(items) => items.iter().map(written).collect::<Vec<_>>().join(","),
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
         other => other.to_string(),
+    }
+}
+
+fn interpolated(value: Value) -> Result<Value, String> {
+    match value {
+        Value::String(text) => interpolate(&text).map(Value::String),
+        Value::Array(items) => items.into_iter().map(interpolated).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| Ok((name, interpolated(value)?))).collect(),
+        other => Ok(other),
     }
 }
 
@@ -904,6 +961,57 @@ mod tests {
     }
 
     // Scenario: typing errors and values that do not fit.
+    // Guarantee: the error names key, line and the nearest known name, or says what the value must be.
+    #[test]
+    fn errors_point_at_the_line() {
+        let check = |text: &str, wanted: &[&str]| {
+            let error = file(text).unwrap_err().to_string();
+            assert!(wanted.iter().all(|part| error.contains(part)), "{error}");
+        };
+        check("ports:\n  htpp: 1\n", &["`ports.htpp`", "line 2", "did you mean `ports.http`"]);
+        check("retention:\n  traces: soon\n", &["`retention.traces`", "line 2", "duration"]);
+        check("storage:\n  database: default\n", &["`storage.database`", "other than `default`"]);
+        check("ports: [\n", &["not valid YAML"]);
+        check("listen: ${env:HYPOCENTER_NO_SUCH_VARIABLE}\n", &["HYPOCENTER_NO_SUCH_VARIABLE", "not set"]);
+        check("tls:\n  cert_file: a.pem\n", &["set together"]);
+        check("ports: 5\n", &["`ports`", "line 1", "further keys"]);
+        check("- a\n", &["is a list"]);
+        check("listen: a${env:}\n", &["without a name"]);
+    }
+
+    // Scenario: rules and silences in a file, with a variable, replaced by a flag; wrong ones.
+    // Guarantee: they are read; one that is wrong is refused with the line where it begins, its number and the reason.
+    #[test]
+    fn rules_are_read_or_refused_by_line() {
+        let text = "watch:\n  rules:\n    - name: slow\n      when: {kind: threshold, signal: p95_ms, service: \"pay*\", above: 500, window_s: 60}\n\n    # said of \"all\"\n    - when:\n        kind: absence\n        service: '${env:PATH}'\n        for_s: 60\n      name: gone\n  silences:\n    - id: tests\n      service: test*\n      until_ns: 2100-01-01T00:00:00Z\n";
+        let configured = file(text).unwrap().configured;
+        let names: Vec<&str> = configured.rules.iter().map(|rule| rule.name.as_str()).collect();
+        assert_eq!(
+            (names, configured.rules[1].when.service()),
+            (vec!["slow", "gone"], std::env::var("PATH").unwrap().as_str())
+        );
+        assert_eq!(configured.silences[0].until_ns, 4_102_444_800_000_000_000);
+        for (from, to, wanted) in [
+            ("for_s: 60", "for_s: 5", ["line 7", "item 2", "rule `gone`", "`for_s` is 5"]),
+            ("signal: p95_ms, ", "", ["line 3", "item 1", "missing field", "`signal`"]),
+            ("name: gone", "name: slow", ["line 7", "item 2", "`slow`", "before it"]),
+            ("id: tests", "id: \"\"", ["`watch.silences`", "line 13", "item 1", "`id`"]),
+            ("2100-01-01T00:00:00Z", "tomorrow", ["`watch.silences`", "line 13", "`tomorrow`", "RFC 3339"]),
+        ] {
+            let error = file(&text.replace(from, to)).unwrap_err().to_string();
+            assert!(wanted.iter().all(|part| error.contains(part)), "{error}");
+        }
+        for (value, part) in [("slow", "list of tables"), ("[{\"name\":\"a\"}]", "(command line) item 1")] {
+            let set = vec![("watch.rules".to_owned(), value.to_owned())];
+            let error = load(&Sources { file: None, set }).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let shown = file(text).unwrap().print();
+        let shown: BTreeMap<String, Value> = serde_saphyr::from_str(&shown).unwrap();
+        let set = vec![("watch.rules".to_owned(), shown["watch"]["rules"].as_str().unwrap().to_owned())];
+        assert_eq!(load(&Sources { file: None, set }).unwrap().configured.rules, configured.rules);
+    }
+
     // Scenario: mails, with and without what they need.
     // Guarantee: every address is a receiver; what is missing or wrong is refused by its key; a password is shown nowhere.
     #[test]
@@ -922,24 +1030,6 @@ mod tests {
             let error = file(&format!("notify:\n  {text}\n")).unwrap_err().to_string();
             assert!(wanted.iter().all(|part| error.contains(part)) && !error.contains("secret"), "{text}: {error}");
         }
-    }
-
-    // Guarantee: the error names key, line and the nearest known name, or says what the value must be.
-    #[test]
-    fn errors_point_at_the_line() {
-        let check = |text: &str, wanted: &[&str]| {
-            let error = file(text).unwrap_err().to_string();
-            assert!(wanted.iter().all(|part| error.contains(part)), "{error}");
-        };
-        check("ports:\n  htpp: 1\n", &["`ports.htpp`", "line 2", "did you mean `ports.http`"]);
-        check("retention:\n  traces: soon\n", &["`retention.traces`", "line 2", "duration"]);
-        check("storage:\n  database: default\n", &["`storage.database`", "other than `default`"]);
-        check("ports: [\n", &["not valid YAML"]);
-        check("listen: ${env:HYPOCENTER_NO_SUCH_VARIABLE}\n", &["HYPOCENTER_NO_SUCH_VARIABLE", "not set"]);
-        check("tls:\n  cert_file: a.pem\n", &["set together"]);
-        check("ports: 5\n", &["`ports`", "line 1", "further keys"]);
-        check("- a\n", &["is a list"]);
-        check("listen: a${env:}\n", &["without a name"]);
     }
 
     // Scenario: sizes and durations as people write them.

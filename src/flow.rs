@@ -160,9 +160,11 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
     let carrying = tokio::spawn(carrier.run(reigns.clone()));
     let behind = journal.clone();
     let unstored_ns = move || behind.usage().oldest_unreleased_ns;
-    let looking_out = config
-        .watch_enabled
-        .then(|| tokio::spawn(watching::run(store.clone(), view.clone(), reigns, outbox, watch_metrics, unstored_ns)));
+    let looking_out = config.watch_enabled.then(|| {
+        let configured = config.configured.clone();
+        let watch = watching::run(store.clone(), view.clone(), reigns, configured, outbox, watch_metrics, unstored_ns);
+        tokio::spawn(watch)
+    });
     let names = view.clone();
     let intake = Door::new(
         journal.clone(),
@@ -189,6 +191,7 @@ async fn live(config: Config) -> anyhow::Result<ExitCode> {
         doors: OnceLock::new(),
         addresses: OnceLock::new(),
         tls: config.tls.is_some(),
+        configured: config.configured.clone(),
     });
     let doors = Doors::open(&config, intake, Arc::clone(&health), view, registry).await?;
     let _ = health.addresses.set(doors.addresses.clone());

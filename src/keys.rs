@@ -163,7 +163,20 @@ pub(crate) const KEYS: &[Key] = &[
     key("zipkin.default_lookback", "24h", Form::Duration, "Window of Zipkin searches and dependencies that name none."),
     key("zipkin.query_limit", "10", Form::Number, "Traces in a list of Zipkin's API when no limit is given."),
     key("zipkin.query_timeout", "11s", Form::Duration, "Longest time for one answer of Zipkin's API."),
+    key("zipkin.cors_origins", "*", Form::List, "Origins whose pages may use the Zipkin port. Empty: none."),
     key("watch.enabled", "true", Form::Bool, "Whether incidents are watched for."),
+    key(
+        "watch.rules",
+        "",
+        Form::Tables,
+        "Rules of every tenant, a list; each has the fields of a rule at `/api/v1/rules` (`name`, `enabled`, `when` with `kind` and what that kind needs). A rule of the same name that a tenant keeps there stands in its place. In the environment and in `--set` it is a JSON array.",
+    ),
+    key(
+        "watch.silences",
+        "",
+        Form::Tables,
+        "Silences of every tenant, likewise, with the fields of `/api/v1/silences`; times are nanoseconds or RFC 3339.",
+    ),
     key(
         "notify.webhooks",
         "",
@@ -172,18 +185,6 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("notify.slack", "", Form::List, "Slack's incoming webhooks, and those of others who understand them."),
     key("notify.alertmanager", "", Form::List, "Addresses of Alertmanager's `/api/v2/alerts`."),
-    key(
-        "notify.base_url",
-        "",
-        Form::Text,
-        "Address of this server's pages in messages. Empty: `http://127.0.0.1` and `ports.http`.",
-    ),
-    key("zipkin.cors_origins", "*", Form::List, "Origins whose pages may use the Zipkin port. Empty: none."),
-    key(
-        "tenancy.enabled",
-        "false",
-        Form::Bool,
-        "Whether `X-Scope-OrgID` separates tenants. Otherwise the header is ignored.",
     key("notify.email", "", Form::List, "Addresses that get a mail for every message about an incident, each its own."),
     key(
         "notify.smtp",
@@ -197,6 +198,17 @@ pub(crate) const KEYS: &[Key] = &[
         Form::Text,
         "Sender of mails, such as `Hypocenter <hypocenter@example.com>`. Empty: `hypocenter@` and the name of this host.",
     ),
+    key(
+        "notify.base_url",
+        "",
+        Form::Text,
+        "Address of this server's pages in messages. Empty: `http://127.0.0.1` and `ports.http`.",
+    ),
+    key(
+        "tenancy.enabled",
+        "false",
+        Form::Bool,
+        "Whether `X-Scope-OrgID` separates tenants. Otherwise the header is ignored.",
     ),
     key(
         "access.tokens",
@@ -233,6 +245,7 @@ pub(crate) enum Form {
     Bytes,
     Duration,
     List,
+    Tables,
     Choice(&'static [&'static str]),
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use access::{Budget, Code, Error};
 use journal::Journal;
+use serde_json::Value;
 use serve::{Collected, Flushing, Freshening, Readiness, Status};
 use store::Store;
 use tokio::sync::watch;
@@ -15,6 +16,7 @@ use view::ingest::{Counts, Guarantee, IngestAnswer, JournalState, StoreHealth};
 
 use crate::books::{Books, Count};
 use crate::clock;
+use crate::configured::Configured;
 use crate::deliver::StoreState;
 use crate::lanes::{Message, Payload, tell};
 use crate::roll::CatchUp;
@@ -92,6 +94,8 @@ pub(crate) struct Health {
     pub(crate) addresses: OnceLock<Vec<(&'static str, SocketAddr)>>,
     /// Whether they speak TLS.
     pub(crate) tls: bool,
+    /// Rules and silences of the configuration.
+    pub(crate) configured: Configured,
 }
 
 impl Status for Health {
@@ -151,6 +155,10 @@ impl Status for Health {
 
     fn check_wish(&self, kind: &str, body: &str) -> Result<(String, String), String> {
         watching::check_wish(kind, body)
+    }
+
+    fn configured(&self, kind: &str) -> Vec<Value> {
+        self.configured.values(kind)
     }
 
     fn freshen(&self) -> Freshening<'_> {

@@ -26,6 +26,7 @@ use view::suspects::{SuspectsAnswer, SuspectsQuestion};
 use view::time::{TimePoint, TimeRange};
 
 use crate::clock;
+use crate::configured::{Configured, with_kept};
 use crate::notify::Outbox;
 use crate::watch_metrics::Metrics;
 
@@ -66,8 +67,8 @@ const MEMORY: (&str, &str) = ("watch", "memory");
 const TENANTS_MAX: u64 = 100_000;
 /// Keys whose patterns are asked for at a time.
 const KEYS_MAX: usize = 1_000;
-/// Rules and silences of a tenant.
-const WISHES_MAX: u64 = 1_000;
+/// Rules, and silences, of all tenants.
+const WISHES_MAX: u64 = 200_000;
 
 /// Watches for ever, whenever this process rolls: while `reigns` has the epoch of its reign.
 ///
@@ -76,12 +77,13 @@ pub(crate) async fn run(
     store: Store,
     view: View,
     mut reigns: Receiver<Option<u64>>,
+    configured: Configured,
     outbox: Outbox,
     metrics: Metrics,
     unstored_ns: impl Fn() -> Option<i64> + Sync,
 ) {
     while reigns.wait_for(Option::is_some).await.is_ok() {
-        if let Err(error) = reign(&store, &view, &reigns, &outbox, &metrics, &unstored_ns).await {
+        if let Err(error) = reign(&store, &view, &reigns, &configured, &outbox, &metrics, &unstored_ns).await {
             metrics.failures.inc();
             debug!(%error, "the watch cannot look now; trying again");
         }
@@ -93,6 +95,7 @@ async fn reign(
     store: &Store,
     view: &View,
     reigns: &Receiver<Option<u64>>,
+    configured: &Configured,
     outbox: &Outbox,
     metrics: &Metrics,
     unstored_ns: &(impl Fn() -> Option<i64> + Sync),
@@ -102,6 +105,7 @@ async fn reign(
         rolling: store.rolling()?,
         store,
         view,
+        configured,
         outbox,
         metrics,
         watches: BTreeMap::new(),
@@ -143,6 +147,7 @@ struct Room<'a> {
     rolling: Rolling,
     store: &'a Store,
     view: &'a View,
+    configured: &'a Configured,
     outbox: &'a Outbox,
     metrics: &'a Metrics,
     watches: BTreeMap<String, Watch>,
@@ -199,9 +204,9 @@ impl Room<'_> {
         if self.calls_read.is_none_or(|read| read.elapsed() >= CALLS_EVERY) {
             self.read_calls(now_ns).await?;
         }
+        self.follow_wishes().await?;
         let tenants: Vec<String> = self.watches.keys().cloned().collect();
         for tenant in tenants {
-            self.follow_wishes(&tenant).await?;
             self.name_lines(&tenant, now_ns).await?;
             let Some(watch) = self.watches.get_mut(&tenant) else { continue };
             let events = watch.tick(now_ns);
@@ -216,10 +221,8 @@ impl Room<'_> {
 
     fn observe(&mut self, now_ns: i64, counted: Counted, clocks: Vec<ClockSlot>) {
         for (tenant, observations) in observations(counted, clocks) {
-            self.watches
-                .entry(tenant)
-                .or_insert_with(|| Watch::new(Settings::default()))
-                .observe(now_ns, &observations);
+            let anew = || Watch::new(settings(&tenant));
+            self.watches.entry(tenant.clone()).or_insert_with(anew).observe(now_ns, &observations);
         }
     }
 
@@ -321,31 +324,39 @@ impl Room<'_> {
     }
 
     // Rules and silences as people have them now, and what the patterns in them are called now.
-    async fn follow_wishes(&mut self, tenant: &str) -> Result<(), LookupError> {
-        let Ok(wishes) = self.view.wishes(tenant, WISHES_MAX).await else { return Ok(()) };
-        fn read<T: serde::de::DeserializeOwned>(bodies: &[String]) -> Vec<T> {
-            bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect()
-        }
-        let rules: Vec<Rule> = read(&wishes.rules);
-        let mut present: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-        for named in rules.iter().filter_map(Rule::pattern) {
-            if let Ok(ids) = self.view.present_patterns(tenant, named).await {
-                present.insert(named, ids.into_iter().collect());
+    async fn follow_wishes(&mut self) -> Result<(), LookupError> {
+        let (mut rules, mut silences) = (self.kept(RULE).await?, self.kept(SILENCE).await?);
+        for (tenant, watch) in &mut self.watches {
+            let rules: Vec<Rule> = with_kept(&self.configured.rules, &rules.remove(tenant).unwrap_or_default());
+            let silences = with_kept(&self.configured.silences, &silences.remove(tenant).unwrap_or_default());
+            let mut present: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+            for named in rules.iter().filter_map(Rule::pattern) {
+                if let Ok(ids) = self.view.present_patterns(tenant, named).await {
+                    present.insert(named, ids.into_iter().collect());
+                }
+            }
+            watch.set_present(present);
+            if let Err(reason) = watch.set_rules(rules).and(watch.set_silences(silences)) {
+                warn!(%reason, tenant, "a stored rule or silence makes no sense; the former ones stay");
             }
         }
-        let Some(watch) = self.watches.get_mut(tenant) else { return Ok(()) };
-        watch.set_present(present);
-        let told = watch.set_rules(rules).and(watch.set_silences(read(&wishes.silences)));
-        if let Err(reason) = told {
-            warn!(%reason, tenant, "a stored rule or silence makes no sense; the former ones stay");
-        }
         Ok(())
+    }
+
+    // Texts of the records of a kind, by tenant.
+    async fn kept(&self, kind: &str) -> Result<BTreeMap<String, Vec<String>>, LookupError> {
+        let mut kept: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for record in self.store.records_of_all(kind, WISHES_MAX).await? {
+            kept.entry(record.tenant).or_default().push(record.body);
+        }
+        Ok(kept)
     }
 
     // What lines say, so that people are told that and no key.
     async fn name_lines(&mut self, tenant: &str, now_ns: i64) -> Result<(), LookupError> {
         let Some(watch) = self.watches.get_mut(tenant) else { return Ok(()) };
-        let Ok(names) = self.view.pattern_names(tenant, &watch.unnamed(now_ns, KEYS_MAX)).await else { return Ok(()) };
+        let unnamed = watch.unnamed(now_ns, KEYS_MAX);
+        let Ok(names) = self.view.pattern_names(tenant, &unnamed).await else { return Ok(()) };
         let pattern = |name: PatternName| Pattern {
             service: name.service,
             key: name.key,
@@ -361,12 +372,23 @@ impl Room<'_> {
     async fn recall(&mut self) -> Result<(), LookupError> {
         for kept in self.store.records_of_all(MEMORY.0, TENANTS_MAX).await? {
             match serde_json::from_str::<Snapshot>(&kept.body) {
-                Ok(snapshot) => drop(self.watches.insert(kept.tenant, Watch::restore(Settings::default(), snapshot))),
+                Ok(snapshot) => {
+                    let watch = Watch::restore(settings(&kept.tenant), snapshot);
+                    self.watches.insert(kept.tenant, watch);
+                }
                 Err(error) => warn!(%error, tenant = kept.tenant, "what the watch knew cannot be read; it begins anew"),
             }
         }
         Ok(())
     }
+}
+
+// Receivers tell incidents apart by their ids, whoever's they are.
+fn settings(tenant: &str) -> Settings {
+    let fold = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    let hash = tenant.bytes().fold(0x811c_9dc5, fold);
+    let mark = if tenant.is_empty() { String::new() } else { format!("{hash:08x}-") };
+    Settings { mark, ..Settings::default() }
 }
 
 async fn locate(view: &View, tenant: &str, (from_ns, to_ns): (i64, i64)) -> Option<Answer> {

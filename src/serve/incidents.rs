@@ -1,5 +1,7 @@
 //! Incidents, and what people wish of the watch: `/api/v1/incidents`, `/rules`, `/silences`.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use access::{Caller, Error};
@@ -9,7 +11,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::Uri;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use view::incidents::{Incident, IncidentsAnswer, IncidentsQuestion, RULE, SILENCE};
 
@@ -25,7 +27,8 @@ const WISHES_MAX: usize = 1_000;
 /// Rules.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct RulesAnswer {
-    /// As they were written.
+    /// As they were written, with their `source`: `api`, or `config` for those of the configuration that no other one of the
+    /// same name replaces.
     #[schema(value_type = Vec<Object>)]
     rules: Vec<Value>,
 }
@@ -33,7 +36,8 @@ pub(crate) struct RulesAnswer {
 /// Silences.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct SilencesAnswer {
-    /// As they were written.
+    /// As they were written, with their `source`: `api`, or `config` for those of the configuration that no other one of the
+    /// same id replaces.
     #[schema(value_type = Vec<Object>)]
     silences: Vec<Value>,
 }
@@ -76,10 +80,11 @@ pub(crate) async fn rules(State(app): State<Arc<App>>, Extension(caller): Extens
     Ok(json(&RulesAnswer { rules: wishes(&app, &caller, RULE).await? }))
 }
 
-/// Keeps a rule; one of the same name is replaced. `{"name", "enabled"?, "when": {"kind": "threshold", "signal",
-/// "service", "operation"?, "above"?, "below"?, "window_s", "requests_min"?} | {"kind": "error_pattern", "service",
-/// "pattern"?, "severity_min"?, "count", "window_s"} | {"kind": "new_pattern", "service", "severity_min"?} |
-/// {"kind": "absence", "service", "for_s"}}`; a service is a name, `*`, or `name*`.
+/// Keeps a rule; one of the same name is replaced, also one of the configuration, for this tenant. `{"name", "enabled"?,
+/// "when": {"kind": "threshold", "signal", "service", "operation"?, "above"?, "below"?, "window_s", "requests_min"?} |
+/// {"kind": "error_pattern", "service", "pattern"?, "severity_min"?, "count", "window_s"} |
+/// {"kind": "new_pattern", "service", "severity_min"?} | {"kind": "absence", "service", "for_s"}}`; a service is a name, `*`,
+/// or `name*`.
 #[utoipa::path(post, path = "/api/v1/rules", tag = "faults", request_body = Object,
     responses((status = 200, description = "The rule as it is kept", body = Object),
         (status = "default", description = "What is wrong with it", body = ErrorAnswer)))]
@@ -92,7 +97,7 @@ pub(crate) async fn put_rule(
     keep(&app, &caller, RULE, &uri, &body).await
 }
 
-/// Ends a rule.
+/// Ends a rule that is kept here; one of the configuration that it replaced is in force again.
 #[utoipa::path(delete, path = "/api/v1/rules/{name}", tag = "faults", params(("name" = String, Path, description = "Its name")),
     responses((status = 200, description = "The rules that are left", body = RulesAnswer),
         (status = "default", description = "What went wrong", body = ErrorAnswer)))]
@@ -114,8 +119,9 @@ pub(crate) async fn silences(State(app): State<Arc<App>>, Extension(caller): Ext
     Ok(json(&SilencesAnswer { silences: wishes(&app, &caller, SILENCE).await? }))
 }
 
-/// Keeps a silence; one of the same id is replaced. `{"id", "service"?, "rule"?, "from_ns", "until_ns", "comment"?}`, times as text:
-/// incidents of the service or the rule (a name, `*`, or `name*`) are recorded, and nobody is told.
+/// Keeps a silence; one of the same id is replaced, also one of the configuration, for this tenant. `{"id", "service"?, "rule"?,
+/// "from_ns", "until_ns", "comment"?}`, times as text (nanoseconds, or RFC 3339): incidents of the service or the rule (a name,
+/// `*`, or `name*`) are recorded, and nobody is told.
 #[utoipa::path(post, path = "/api/v1/silences", tag = "faults", request_body = Object,
     responses((status = 200, description = "The silence as it is kept", body = Object),
         (status = "default", description = "What is wrong with it", body = ErrorAnswer)))]
@@ -128,7 +134,7 @@ pub(crate) async fn put_silence(
     keep(&app, &caller, SILENCE, &uri, &body).await
 }
 
-/// Ends a silence.
+/// Ends a silence that is kept here; one of the configuration that it replaced is in force again.
 #[utoipa::path(delete, path = "/api/v1/silences/{id}", tag = "faults", params(("id" = String, Path, description = "Its id")),
     responses((status = 200, description = "The silences that are left", body = SilencesAnswer),
         (status = "default", description = "What went wrong", body = ErrorAnswer)))]
@@ -141,15 +147,38 @@ pub(crate) async fn end_silence(
     Ok(json(&SilencesAnswer { silences: wishes(&app, &caller, SILENCE).await? }))
 }
 
+/// The field that says where a rule or silence comes from.
+const SOURCE: &str = "source";
+
+// What tells those of a kind apart.
+fn key(kind: &str) -> &'static str {
+    if kind == RULE { "name" } else { "id" }
+}
+
+fn configured(app: &App, kind: &str, id: &str) -> bool {
+    app.status.configured(kind).iter().any(|item| item[key(kind)] == id)
+}
+
 async fn wishes(app: &App, caller: &Caller, kind: &str) -> Result<Vec<Value>, Failure> {
     let bodies = app.view.records(&caller.tenant, kind, WISHES_MAX as u64).await?;
-    Ok(bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect())
+    let mut all: Vec<Value> =
+        bodies.iter().filter_map(|body| marked(serde_json::from_str(body).ok()?, "api")).collect();
+    let kept: HashSet<String> = all.iter().filter_map(|item| item[key(kind)].as_str().map(str::to_owned)).collect();
+    let others = app.status.configured(kind).into_iter().filter_map(|item| marked(item, "config"));
+    all.extend(others.filter(|item| item[key(kind)].as_str().is_none_or(|id| !kept.contains(id))));
+    Ok(all)
+}
+
+fn marked(item: Value, source: &str) -> Option<Value> {
+    let Value::Object(mut fields) = item else { return None };
+    fields.insert(SOURCE.to_owned(), source.into());
+    Some(Value::Object(fields))
 }
 
 async fn keep(app: &App, caller: &Caller, kind: &str, uri: &Uri, body: &Bytes) -> Answer {
     Params::read(uri, &[], &[])?;
     let text = std::str::from_utf8(body).map_err(|_| Error::invalid("the body is not UTF-8"))?;
-    let (id, kept) = app.status.check_wish(kind, text).map_err(Error::invalid)?;
+    let (id, kept) = app.status.check_wish(kind, &without_source(text)).map_err(Error::invalid)?;
     let known = app.view.records(&caller.tenant, kind, WISHES_MAX as u64).await?;
     if known.len() >= WISHES_MAX && app.view.record(&caller.tenant, kind, &id).await?.is_none() {
         return Err(Error::invalid(format!("there are {WISHES_MAX} already; delete one first")).into());
@@ -159,8 +188,23 @@ async fn keep(app: &App, caller: &Caller, kind: &str, uri: &Uri, body: &Bytes) -
     Ok(json(&kept))
 }
 
+// What was listed may be given back.
+fn without_source(text: &str) -> Cow<'_, str> {
+    let fields = serde_json::from_str(text).ok().filter(|fields: &Map<String, Value>| fields.contains_key(SOURCE));
+    fields.map_or(text.into(), |mut fields| {
+        fields.remove(SOURCE);
+        Value::Object(fields).to_string().into()
+    })
+}
+
 async fn end(app: &App, caller: &Caller, kind: &str, id: &str) -> Result<(), Failure> {
     if app.view.record(&caller.tenant, kind, id).await?.is_none() {
+        if configured(app, kind, id) {
+            let name = key(kind);
+            let reason = format!("the {kind} `{id}` is one of the configuration (`watch.{kind}s`) and ends there");
+            let way = format!("a {kind} of the same {name} that is kept here stands in its place");
+            return Err(Error::invalid(format!("{reason}; {way}")).into());
+        }
         return Err(Error::new(access::Code::NotFound, format!("there is no {kind} `{id}`")).into());
     }
     Ok(app.view.keep_record(&caller.tenant, (kind, id), None, app.status.now_ns()).await?)

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use serde_json::Value;
 use view::ingest::IngestAnswer;
 pub use wire::zipkin::answer::Collected;
 
@@ -29,6 +30,11 @@ pub trait Status: Send + Sync + 'static {
 
     /// Whether a rule or silence (`kind`) makes sense: its id, and its text as it is to be kept; else what is wrong.
     fn check_wish(&self, kind: &str, body: &str) -> Result<(String, String), String>;
+
+    /// The rules or silences (`kind`) of the configuration, which are every tenant's.
+    fn configured(&self, _kind: &str) -> Vec<Value> {
+        Vec::new()
+    }
 
     /// What came in on the Zipkin port, over HTTP and over gRPC.
     fn zipkin_collected(&self) -> [Collected; 2] {

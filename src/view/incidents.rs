@@ -129,15 +129,6 @@ pub struct IncidentsQuestion {
     pub limit: Option<usize>,
 }
 
-/// Rules and silences as they were written.
-#[derive(Clone, Debug, Default)]
-pub struct Wishes {
-    /// Rules.
-    pub rules: Vec<String>,
-    /// Silences.
-    pub silences: Vec<String>,
-}
-
 // An incident as the watch writes it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -254,14 +245,6 @@ impl View {
         let client = self.store.client()?;
         let rows = records::list(&ask(&client, tenant), kind, Window::ALL, limit).await?;
         Ok(rows.into_iter().map(|row| row.body).collect())
-    }
-
-    /// The rules and silences of a tenant.
-    pub async fn wishes(&self, tenant: &str, limit: u64) -> Result<Wishes, ViewError> {
-        let rules = self.records(tenant, RULE, limit);
-        let silences = self.records(tenant, SILENCE, limit);
-        let (rules, silences) = tokio::try_join!(rules, silences)?;
-        Ok(Wishes { rules, silences })
     }
 
     /// Keeps a record, or ends it where there is no text.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// Goes into the ids of incidents, so that those of several watches differ.
+    pub mark: String,
     /// A slot is complete so long after its end: clients send every five seconds.
     pub settle_s: i64,
     /// History that a subject needs before anything is said of it.
@@ -33,6 +35,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
+            mark: String::new(),
             settle_s: 8,
             learn_s: 120,
             quiet_s: 75,

@@ -15,7 +15,7 @@ pub struct Silence {
     pub service: String,
     /// Rule that opened the incident.
     pub rule: String,
-    /// From when on, nanoseconds; written as text, as 64-bit numbers do not survive every JSON reader.
+    /// From when on, nanoseconds; written as text, as 64-bit numbers do not survive every JSON reader. RFC 3339 is read, too.
     #[serde(with = "as_text")]
     pub from_ns: i64,
     /// Until when.
@@ -45,7 +45,11 @@ mod as_text {
         match Written::deserialize(deserializer)? {
             Written::Number(ns) => Ok(ns),
             Written::Text(text) => {
-                text.trim().parse().map_err(|_| D::Error::custom(format!("`{text}` is no number of nanoseconds")))
+                let moment = || text.trim().parse::<jiff::Timestamp>().ok()?.as_nanosecond().try_into().ok();
+                let ns = text.trim().parse().ok().or_else(moment);
+                ns.ok_or_else(|| {
+                    D::Error::custom(format!("`{text}` is no number of nanoseconds, and no time by RFC 3339"))
+                })
             }
         }
     }

@@ -384,7 +384,7 @@ impl Watch {
             return None;
         }
         self.number += 1;
-        incident.id = format!("{:x}-{}", now_ns.div_euclid(SECOND_NS).max(0), self.number);
+        incident.id = format!("{:x}-{}{}", now_ns.div_euclid(SECOND_NS).max(0), self.settings.mark, self.number);
         incident.next_ask_ns = now_ns;
         events.push(Event::Changed { id: incident.id.clone() });
         self.incidents.push_back(incident);

@@ -194,3 +194,46 @@ fn wishes_are_kept_or_refused() {
     assert_eq!(send(&program, "GET", "/api/v1/incidents?state=odd", &Value::Null).0, 400);
     assert!(incidents(&program, "").is_empty());
 }
+
+// Scenario: rules and a silence stand in the configuration, one rule that any request breaks; a tenant replaces the other,
+// giving back what was listed, takes that back, and tries to end what is configured.
+// Guarantee: all are listed with their source, and followed; the tenant's own stands in place of the configured one, until it
+// ends; what is configured cannot be ended here, and it is said why.
+#[test]
+fn configured_wishes_are_shown() {
+    let rule = json!({"name": "gone", "when": {"kind": "absence", "service": "pay", "for_s": 60}});
+    let silence = json!({"id": "tests", "service": "test*", "until_ns": "2100-01-01T00:00:00Z"});
+    let busy = json!({"name": "busy", "when": {"kind": "threshold", "signal": "throughput", "service": "*", "above": 0, "window_s": 10}});
+    let sets = [format!("watch.rules=[{rule},{busy}]"), format!("watch.silences=[{silence}]")];
+    let program = Program::start_with(&["--set", &sets[0], "--set", &sets[1]]);
+    let rules = || -> Vec<(String, String, i64)> {
+        let shown = program.api("/rules")["rules"].as_array().unwrap().clone();
+        let text = |rule: &Value, key: &str| rule[key].as_str().unwrap().to_owned();
+        let row = |rule: &Value| (text(rule, "name"), text(rule, "source"), rule["when"]["for_s"].as_i64().unwrap());
+        shown.iter().filter(|rule| rule["name"] == "gone").map(row).collect()
+    };
+    let mut live = demo(&program, &["--duration", "3m", "--seed", "5"]);
+    let row = |source: &str, for_s| vec![("gone".to_owned(), source.to_owned(), for_s)];
+    assert_eq!(rules(), row("config", 60));
+    let silences = program.api("/silences")["silences"].clone();
+    assert_eq!((&silences[0]["source"], &silences[0]["until_ns"]), (&json!("config"), &json!("4102444800000000000")));
+    let mut own = program.api("/rules")["rules"][0].clone();
+    own["when"]["for_s"] = json!(90);
+    assert_eq!(send(&program, "POST", "/api/v1/rules", &own).0, 200);
+    assert_eq!(rules(), row("api", 90));
+    assert_eq!(send(&program, "DELETE", "/api/v1/rules/gone", &Value::Null).0, 200);
+    assert_eq!(rules(), row("config", 60));
+    for (path, key) in [("/api/v1/rules/gone", "watch.rules"), ("/api/v1/silences/tests", "watch.silences")] {
+        let (status, answer) = send(&program, "DELETE", path, &Value::Null);
+        assert!(status == 400 && answer["error"]["message"].as_str().unwrap().contains(key), "{answer}");
+    }
+    let began = std::time::Instant::now();
+    let broken =
+        |state: &str| incidents(&program, state).iter().any(|incident| incident.to_string().contains("rule busy"));
+    while !broken("?state=suspected") && !broken("?state=open") {
+        assert!(began.elapsed().as_secs() < 150, "the rule is followed");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    live.kill().unwrap();
+    live.wait().unwrap();
+}

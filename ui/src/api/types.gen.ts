@@ -587,7 +587,7 @@ export interface Resource {
 
 /** Rules. */
 export interface RulesAnswer {
-  /** As they were written. */
+  /** As they were written, with their `source`: `api`, or `config` for those of the configuration that no other one of the same name replaces. */
   rules: Record<string, unknown>[];
 }
 
@@ -635,7 +635,7 @@ export interface ServicesAnswer {
 
 /** Silences. */
 export interface SilencesAnswer {
-  /** As they were written. */
+  /** As they were written, with their `source`: `api`, or `config` for those of the configuration that no other one of the same id replaces. */
   silences: Record<string, unknown>[];
 }
 
