@@ -297,6 +297,8 @@ export interface Incident {
   symptoms: Symptom[];
   /** Symptoms beyond these. */
   symptoms_more: number;
+  /** What people were told of it, oldest first; the newest 20. */
+  told: Told[];
   /** localised, unclear or no_fault; empty before. */
   verdict: string;
 }
@@ -812,6 +814,14 @@ export interface Symptom {
   strength: number;
   /** One line. */
   text: string;
+}
+
+/** A message about an incident, to every receiver. */
+export interface Told {
+  /** When it was written; receivers that are away get it later. */
+  at_ns: string;
+  /** opened, updated or closed. */
+  kind: string;
 }
 
 /** One trace. */

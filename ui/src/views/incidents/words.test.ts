@@ -7,7 +7,7 @@ import { byService, fieldOf, placeOf, ruleOf, ruleText, silenceOf, silenceState,
 const symptom = (service: string, kind: string, signal: string, text = "") => ({ service, kind, signal, text, since_ns: "0", last_ns: "0", strength: 1 });
 const INCIDENT: Incident = {
   id: "a-1", state: "open", onset_ns: "1796064550000000000", opened_ns: "1796064580000000000", closed_ns: null, summary: "", verdict: "", symptoms: [symptom("cart", "entry", "drop"), symptom("pay", "call", "errors"), symptom("cart", "call", "errors")],
-  symptoms_more: 0, suspects: [], notices: [], rule: "", silenced_by: "", folded: [], merged_into: "", reopened: 0,
+  symptoms_more: 0, suspects: [], notices: [], rule: "", silenced_by: "", folded: [], merged_into: "", reopened: 0, told: [],
 };
 const ONSET_MS = 1796064550000;
 
