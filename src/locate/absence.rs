@@ -42,7 +42,9 @@ pub(crate) fn findings(question: &Question) -> (Vec<Finding>, BTreeMap<(String, 
         let gone = !alive.contains_key(call.callee);
         let worth = if gone || astray { 1.0 } else { 0.6 };
         found.push(call.finding(sure * worth, astray, gone));
-        *told.entry((call.caller.to_owned(), call.operation.to_owned())).or_default() += sure * call.silent;
+        // However few they are: what those calls show is this.
+        let calls = risen.max(0.0) * call.total;
+        *told.entry((call.caller.to_owned(), call.operation.to_owned())).or_default() += calls;
     }
     found.extend(silent_services(question, &alive));
     found.extend(unheard(question));

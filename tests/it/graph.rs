@@ -207,6 +207,8 @@ fn minutes_that_fill_are_as_if_read_at_once() {
     let mixed = shuffled(spans.iter().chain(&spans[..20]).cloned().collect(), 3);
     for portion in mixed.chunks(9) {
         send(&program, "a", portion);
+        // Who asks has what is new rolled first.
+        graph_of(&program, "a", "");
         std::thread::sleep(std::time::Duration::from_millis(700));
     }
     std::thread::sleep(std::time::Duration::from_secs(9));
