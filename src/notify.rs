@@ -214,8 +214,10 @@ async fn send(tenant: &str, message: &Message, base: &str, mailer: Option<&Maile
         Form::Alertmanager => alertmanager(&message.notice, base),
         Form::Email => return send_mail(tenant, message, base, mailer).await,
     };
-    if message.receiver.form == Form::Webhook && !tenant.is_empty() {
-        body["tenant"] = Value::from(tenant);
+    match message.receiver.form {
+        Form::Webhook if !tenant.is_empty() => body["tenant"] = Value::from(tenant),
+        Form::Alertmanager if !tenant.is_empty() => body[0]["labels"]["tenant"] = Value::from(tenant),
+        _ => {}
     }
     let (url, id) = (message.receiver.address.clone(), message.notice.id.clone());
     let posted = tokio::task::spawn_blocking(move || {
