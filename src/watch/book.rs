@@ -67,6 +67,8 @@ pub(crate) struct Book {
     /// Share of all requests that usually fail.
     pub(crate) errors: f64,
     heard: BTreeSet<i64>,
+    /// Slots in which any line was heard.
+    heard_lines: BTreeSet<i64>,
     operations: usize,
     patterns: usize,
     tidied_s: i64,
@@ -98,7 +100,13 @@ impl Book {
             } else if !self.meet(settings, &seen.subject, slot_s) {
                 continue;
             }
-            let skip = Skip { excluded: excluded.get(&seen.subject).copied(), heard: &self.heard };
+            if seen.subject.is_line() {
+                self.heard_lines.insert(slot_s);
+            }
+            let skip = Skip {
+                excluded: excluded.get(&seen.subject).copied(),
+                heard: if seen.subject.is_line() { &self.heard_lines } else { &self.heard },
+            };
             let Some(series) = self.series.get_mut(&seen.subject) else { continue };
             let taken = match slot_s == seen.slot_s {
                 true => series.observe(seen, skip),
@@ -124,7 +132,8 @@ impl Book {
         let until_s = until_s - until_s.rem_euclid(SLOT_S);
         if until_s != self.learnt_s {
             for (subject, series) in &mut self.series {
-                series.learn(until_s, Skip { excluded: excluded.get(subject).copied(), heard: &self.heard });
+                let heard = if subject.is_line() { &self.heard_lines } else { &self.heard };
+                series.learn(until_s, Skip { excluded: excluded.get(subject).copied(), heard });
             }
             self.learnt_s = until_s;
         }
@@ -138,12 +147,25 @@ impl Book {
     pub(crate) fn forget(&mut self, now_s: i64) {
         self.series.values_mut().for_each(|series| series.forget(now_s));
         self.heard.retain(|slot_s| *slot_s <= now_s);
+        self.heard_lines.retain(|slot_s| *slot_s <= now_s);
         for known in self.services.values_mut() {
             known.since_s = known.since_s.min(now_s);
             known.seen_s = known.seen_s.min(now_s);
         }
         self.fresh.clear();
         self.tidied_s = now_s;
+    }
+
+    /// How many lines of any kind usually come in a slot, and how many came in each of the last slots.
+    pub(crate) fn lines(&self, from_s: i64) -> (f64, BTreeMap<i64, f64>) {
+        let (mut usual, mut slots) = (0.0, BTreeMap::new());
+        for (_, series) in self.series.iter().filter(|(subject, _)| subject.is_line()) {
+            usual += series.history.sums.requests.total / series.history.sums.slots.max(1.0);
+            for slot in series.within(from_s, i64::MAX) {
+                *slots.entry(slot.slot_s).or_default() += slot.requests;
+            }
+        }
+        (usual, slots)
     }
 
     /// Keys of lines whose pattern is not known, or has not been asked for lately.
@@ -233,6 +255,7 @@ impl Book {
 
     fn tidy(&mut self, now_s: i64) {
         self.heard = self.heard.split_off(&(now_s - PAST_S));
+        self.heard_lines = self.heard_lines.split_off(&(now_s - PAST_S));
         self.series.retain(|_, series| series.seen_s > now_s - FORGET_S);
         self.services.retain(|_, known| known.seen_s > now_s - 8 * 86_400);
         let mut lines: BTreeSet<(&str, u64)> = BTreeSet::new();
@@ -241,8 +264,7 @@ impl Book {
             _ => None,
         }));
         self.names.retain(|service, key| lines.contains(&(service, key)));
-        let is_line = |subject: &&Subject| matches!(subject, Subject::Lines { .. });
-        self.patterns = self.series.keys().filter(is_line).count();
+        self.patterns = self.series.keys().filter(|subject| subject.is_line()).count();
         let others = |subject: &&Subject| matches!(subject, Subject::Roots { .. } | Subject::Clock { .. });
         self.operations = self.series.len() - self.patterns - self.series.keys().filter(others).count();
         let entries = self.series.iter().filter(|(subject, _)| matches!(subject, Subject::Entry { .. }));

@@ -1,6 +1,8 @@
 //! How a subject deviates from what was usual for it: the rules of thumb of a person at a chart, with the odds
 //! worked out. Several windows, so that a strong change shows at once and a moderate one a little later.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::history::SLOT_S;
@@ -69,7 +71,7 @@ pub(crate) const OPENS: Bar = Bar { windows: &WINDOWS, ratios: 4.3, counts: 5.0,
 pub(crate) const HOLDS: Bar = Bar { windows: &WINDOWS_HOLD, ratios: 2.0, counts: 2.5, surges: 4.0, size: 0.6 };
 
 /// When and against what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct At {
     /// Slots before this one are complete.
     pub(crate) settled_s: i64,
@@ -79,8 +81,19 @@ pub(crate) struct At {
     pub(crate) blind: Option<Span>,
     /// Share of all requests that usually fail.
     pub(crate) errors: f64,
+    /// Lines of any kind: how many usually come in a slot, and how many came.
+    pub(crate) lines: (f64, BTreeMap<i64, f64>),
     /// Slots of history without which nothing is said.
     pub(crate) learn_slots: f64,
+}
+
+impl At {
+    // Whether there are far fewer lines of all other kinds, too: then it is the way of the logs that is broken.
+    fn is_mute(&self, from_s: i64, to_s: i64, expected: f64, seen: f64) -> bool {
+        let usual = self.lines.0 * ((to_s - from_s) / SLOT_S) as f64 - expected;
+        let came: f64 = self.lines.1.range(from_s..to_s).map(|(_, lines)| lines).sum();
+        usual >= 8.0 && came - seen < usual * 0.35
+    }
 }
 
 impl Signal {
@@ -91,7 +104,7 @@ impl Signal {
 }
 
 /// What of the subject deviates, each signal by its most telling window.
-pub(crate) fn deviations(subject: &Subject, series: &Series, at: At, bar: Bar) -> Vec<Deviation> {
+pub(crate) fn deviations(subject: &Subject, series: &Series, at: &At, bar: Bar) -> Vec<Deviation> {
     if series.history.sums.slots < at.learn_slots {
         return Vec::new();
     }
@@ -120,7 +133,7 @@ pub(crate) fn deviations(subject: &Subject, series: &Series, at: At, bar: Bar) -
 
 struct Look<'a> {
     series: &'a Series,
-    at: At,
+    at: &'a At,
     bar: Bar,
 }
 
@@ -237,7 +250,11 @@ impl Look<'_> {
             if expected < 8.0 * self.bar.size {
                 return None;
             }
-            let seen = self.series.sum(from_s, to_s).requests / burst;
+            let requests = self.series.sum(from_s, to_s).requests;
+            if signal == Signal::Vanished && self.at.is_mute(from_s, to_s, usual * length, requests) {
+                return None;
+            }
+            let seen = requests / burst;
             (seen <= expected * 0.35 / self.bar.size.sqrt()).then_some(())?;
             let decades = tails::less(seen, length, usual * sums.slots / burst, sums.slots);
             let (usual, now) = (usual * 6.0, seen * burst / length * 6.0);

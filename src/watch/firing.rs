@@ -20,7 +20,7 @@ struct Window {
 }
 
 /// Symptoms of the rules that fire.
-pub(crate) fn firing(rules: &[Rule], book: &Book, fresh: &[Fresh], at: At, now_ns: i64) -> Vec<Symptom> {
+pub(crate) fn firing(rules: &[Rule], book: &Book, fresh: &[Fresh], at: &At, now_ns: i64) -> Vec<Symptom> {
     let mut fired = Vec::new();
     for rule in rules.iter().filter(|rule| rule.enabled) {
         let mut fire = |subject: Subject, onset_s: i64, text: String| {
@@ -122,14 +122,14 @@ fn measure(signal: Measure, window: &Window, window_s: i64, requests_min: f64) -
 }
 
 // By service, the sums of a window over the subjects that a rule is about, also of those that are silent now.
-fn windows(
-    book: &Book,
-    at: At,
+fn windows<'b>(
+    book: &'b Book,
+    at: &At,
     window_s: i64,
     fresh: bool,
     is_ours: impl Fn(&Subject) -> bool,
     timed: bool,
-) -> BTreeMap<&str, Window> {
+) -> BTreeMap<&'b str, Window> {
     let to_s = if fresh { at.fresh_s } else { at.settled_s };
     let from_s = to_s - window_s;
     let mut windows: BTreeMap<&str, Window> = BTreeMap::new();
@@ -151,6 +151,6 @@ fn windows(
     windows
 }
 
-fn unblinded(at: At, window_s: i64) -> bool {
+fn unblinded(at: &At, window_s: i64) -> bool {
     at.blind.is_none_or(|blind| blind.to_s <= at.settled_s - window_s)
 }

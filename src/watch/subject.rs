@@ -99,6 +99,10 @@ impl Subject {
         }
     }
 
+    pub(crate) fn is_line(&self) -> bool {
+        matches!(self, Subject::Lines { .. })
+    }
+
     // Of a service that is known, nothing of these is as telling as something.
     pub(crate) fn counts_from_zero(&self) -> bool {
         matches!(self, Subject::Roots { .. } | Subject::Lines { .. } | Subject::Clock { .. })

@@ -309,3 +309,27 @@ fn the_time_of_the_day_counts() {
         assert_eq!(bench.told.len(), told, "{usual}: {:#?}", bench.told);
     }
 }
+
+// Scenario: no line of any service comes any more, while requests go on; much later all lines come again. In another
+// shop only b's lines stop.
+// Guarantee: that the way of the logs is broken is no incident of every service, and its end is none; one service that
+// falls silent is one.
+#[test]
+fn logs_that_do_not_arrive() {
+    let all = ["a", "b", "c", "d"].map(|service| (service, Wrong::Vanished));
+    let mut bench = Bench::new("a>b b>c a>d");
+    bench.pass(4_200, &all);
+    bench.pass(600, &[]);
+    assert!(bench.told.is_empty(), "{:#?}", bench.told);
+    bench.pass(120, &[("b", Wrong::Vanished)]);
+    assert_eq!(bench.kinds(), [NoticeKind::Opened]);
+}
+
+// Scenario: nobody comes any more: every service has nothing to do.
+// Guarantee: one incident.
+#[test]
+fn nobody_comes_any_more() {
+    let mut bench = Bench::new("a>b b>c a>d d>e");
+    bench.pass(180, &["a", "b", "c", "d", "e"].map(|service| (service, Wrong::Idle)));
+    assert_eq!(bench.kinds(), [NoticeKind::Opened], "{:#?}", bench.told);
+}

@@ -267,6 +267,7 @@ impl Watch {
             fresh_s: floor(now_s) + SLOT_S,
             blind: self.blind,
             errors: self.book.errors,
+            lines: self.book.lines(floor(now_s) - 13 * SLOT_S),
             learn_slots: (self.settings.learn_s / SLOT_S).max(1) as f64,
         }
     }
@@ -281,9 +282,9 @@ impl Watch {
         }
         let (mut seen, mut opens) = (Vec::new(), Vec::new());
         for (subject, series) in &self.book.series {
-            let found = deviations(subject, series, at, OPENS);
+            let found = deviations(subject, series, &at, OPENS);
             if let Some(signals) = known.get(subject) {
-                let held = deviations(subject, series, at, HOLDS);
+                let held = deviations(subject, series, &at, HOLDS);
                 let held = held.into_iter().filter(|held| {
                     signals.contains(&held.signal) && found.iter().all(|found| found.signal != held.signal)
                 });
@@ -296,7 +297,7 @@ impl Watch {
             opens.resize(seen.len(), true);
         }
         let fresh = self.book.take_fresh(now_ns.div_euclid(SECOND_NS));
-        seen.extend(firing(&self.rules, &self.book, &fresh, at, now_ns));
+        seen.extend(firing(&self.rules, &self.book, &fresh, &at, now_ns));
         opens.resize(seen.len(), true);
         seen.iter_mut().for_each(|symptom| self.book.names.tell(&symptom.subject, &mut symptom.text));
         (seen, opens)
