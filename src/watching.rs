@@ -1,5 +1,5 @@
-//! The watch at work: every five seconds it hands what the store has counted to `watch`, one for each tenant, and does
-//! what its events ask for: suspects are asked for (beside the looks), incidents are written, people are told.
+//! The watch at work: every ten seconds, or five while something is wrong, it hands what the store has counted to `watch`,
+//! one for each tenant, and does what its events ask for: suspects are asked for (beside the looks), incidents are written, people are told.
 //!
 //! Who rolls up the service graph watches too, so that one collector does it for a database. What has to survive a
 //! restart are records of the store; what is usual is learnt again from the last hour's spans.
@@ -30,8 +30,9 @@ use crate::configured::{Configured, with_kept};
 use crate::notify::Outbox;
 use crate::watch_metrics::Metrics;
 
-/// A tick, and a slot.
+/// A tick, and a slot. While nothing is wrong, each second tick is left out; the other comes when a slot is complete.
 const TICK: Duration = Duration::from_secs(5);
+const COMPLETE_S: i64 = 8;
 const SLOT_NS: i64 = 10 * SECOND_NS;
 /// After a start, senders repeat what was not taken.
 const CATCHING_UP: Duration = Duration::from_secs(15);
@@ -91,6 +92,12 @@ pub(crate) async fn run(
     }
 }
 
+// How long it is, after a while, until a slot is complete.
+fn until_complete(after: Duration) -> Duration {
+    let then_ns = clock::now_ns() + after.as_nanos() as i64 - COMPLETE_S * SECOND_NS;
+    Duration::from_nanos((SLOT_NS - then_ns.rem_euclid(SLOT_NS)).unsigned_abs())
+}
+
 async fn reign(
     store: &Store,
     view: &View,
@@ -120,8 +127,8 @@ async fn reign(
     room.recall().await?;
     room.learn().await?;
     // Whoever could not send while we were away sends now.
-    let mut ticks = tokio::time::interval_at(Instant::now() + CATCHING_UP, TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = tokio::time::interval_at(Instant::now() + CATCHING_UP + until_complete(CATCHING_UP), TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while reigns.borrow().is_some() {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -129,6 +136,10 @@ async fn reign(
                 room.answered(done.ok()).await?;
                 continue;
             }
+        }
+        let is_between = (clock::now_ns() / SECOND_NS - COMPLETE_S).rem_euclid(10) >= 5;
+        if is_between && room.watches.values().all(Watch::is_calm) {
+            continue;
         }
         // What is not stored yet must not look like silence.
         if unstored_ns().is_some_and(|since_ns| clock::now_ns() - since_ns > BEHIND_NS) {
@@ -180,7 +191,8 @@ impl Room<'_> {
         let mut at_ns = since_ns.max(from_ns).div_euclid(SLOT_NS) * SLOT_NS;
         while at_ns < now_ns {
             let end_ns = (at_ns + PIECE_NS).min(now_ns);
-            let counted = self.rolling.counted(at_ns, end_ns).await?;
+            let mut counted = self.rolling.counted(at_ns, end_ns).await?;
+            counted.waits = self.rolling.waits(at_ns, end_ns).await?;
             let clocks = self.rolling.clocks(at_ns, end_ns).await?;
             self.observe(now_ns, counted, clocks);
             at_ns = end_ns;
@@ -192,8 +204,9 @@ impl Room<'_> {
         let now_ns = clock::now_ns();
         let slot_ns = now_ns.div_euclid(SLOT_NS) * SLOT_NS;
         let fresh_ns = (now_ns - FRESH_NS).div_euclid(SLOT_NS) * SLOT_NS;
-        let counted = self.rolling.counted(fresh_ns, now_ns).await?;
+        let mut counted = self.rolling.counted(fresh_ns, now_ns).await?;
         if slot_ns != self.again_ns {
+            counted.waits = self.rolling.waits(fresh_ns, now_ns).await?;
             let again = self.rolling.counted(slot_ns - AGAIN_NS.0, slot_ns - AGAIN_NS.1).await?;
             let clocks = self.rolling.clocks(now_ns - CLOCKS_NS, now_ns).await?;
             self.observe(now_ns, again, clocks);

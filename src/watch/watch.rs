@@ -166,6 +166,11 @@ impl Watch {
         self.incidents.iter().find(|incident| incident.id == id)
     }
 
+    /// Whether nothing is suspected or open.
+    pub fn is_calm(&self) -> bool {
+        self.incidents.iter().all(|incident| !incident.is_watched())
+    }
+
     /// What was not taken in.
     pub fn refused(&self) -> Refused {
         self.book.refused

@@ -94,11 +94,15 @@ pub struct Counted {
 }
 
 impl Rolling {
-    /// Counts what starts in [`from_ns`, `to_ns`), in slots of ten seconds.
+    /// Counts what starts in [`from_ns`, `to_ns`), in slots of ten seconds, without the waits of messages.
     pub async fn counted(&self, from_ns: i64, to_ns: i64) -> Result<Counted, LookupError> {
+        self.counted_by(SLOT_S, from_ns, to_ns).await
+    }
+
+    /// How long the messages that were taken in [`from_ns`, `to_ns`) had waited, in slots of ten seconds.
+    pub async fn waits(&self, from_ns: i64, to_ns: i64) -> Result<Vec<WaitSlot>, LookupError> {
         let asked = self.ask(include_str!("watch_waits.sql")).param("from", from_ns).param("to", to_ns);
-        let waits = self.all(asked.param("limit", ROWS_MAX)).await?;
-        Ok(Counted { waits, ..self.counted_by(SLOT_S, from_ns, to_ns).await? })
+        self.all(asked.param("limit", ROWS_MAX)).await
     }
 
     /// Counts what starts in [`from_ns`, `to_ns`), in slots of so many seconds, without the waits of messages.
