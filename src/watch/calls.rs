@@ -46,7 +46,11 @@ impl Calls {
     /// The node that a call's peer is: the peer itself, or the service of that host name.
     pub(crate) fn node<'a>(&'a self, peer: &'a str) -> &'a str {
         let known = |name: &str| self.callers.contains_key(name) || self.callees.contains_key(name);
-        let host = peer.split(['.', ':']).next().unwrap_or(peer);
-        if !known(peer) && known(host) { host } else { peer }
+        if !known(peer) && known(host(peer)) { host(peer) } else { peer }
     }
+}
+
+/// The first part of a host's name: in clusters that is the service.
+pub(crate) fn host(peer: &str) -> &str {
+    peer.split(['.', ':']).next().unwrap_or(peer)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::answer::{Answer, SUSPECTS_MAX, Suspect, Verdict};
-use crate::calls::Calls;
+use crate::calls::{Calls, host};
 use crate::deviation::Signal;
 use crate::incident::Incident;
 use crate::subject::Subject;
@@ -33,7 +33,8 @@ pub(crate) fn concerning(mut answer: Answer, incident: &Incident, calls: &Calls)
         own.extend(incident.origins.iter().map(String::as_str));
         for symptom in incident.symptoms.iter().filter(|symptom| symptom.signal.is_hard()) {
             if let Subject::Call { peer, .. } = &symptom.subject {
-                own.insert(calls.node(peer));
+                // By its host's name, too: the call graph may not know it yet.
+                own.extend([calls.node(peer), host(peer)]);
             }
         }
         let weight = |service: &str| {
