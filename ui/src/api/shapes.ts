@@ -161,11 +161,11 @@ export const feedback = pick<T.Feedback>()({ service: str, right: bool });
 export type SuspectsAnswer = Checked<typeof suspects>;
 
 // Rules and silences come back as they were written, so their fields stand here and not in the API's description.
-export interface Rule { name: string; enabled: boolean; when: Record<string, unknown> }
-export const rule = pick<Rule>()({ name: str, enabled: or(bool, true), when: dict(any) });
+export interface Rule { name: string; enabled: boolean; when: Record<string, unknown>; source?: string }
+export const rule = pick<Rule>()({ name: str, enabled: or(bool, true), when: dict(any), source: or(str, "api") });
 export const rules = pick<{ rules: Rule[] }>()({ rules: arr(rule) });
-export interface Silence { id: string; service: string; rule: string; from_ns: string; until_ns: string; comment: string }
-export const silence = pick<Silence>()({ id: str, service: or(str, ""), rule: or(str, ""), from_ns: ns, until_ns: ns, comment: or(str, "") });
+export interface Silence { id: string; service: string; rule: string; from_ns: string; until_ns: string; comment: string; source?: string }
+export const silence = pick<Silence>()({ id: str, service: or(str, ""), rule: or(str, ""), from_ns: ns, until_ns: ns, comment: or(str, ""), source: or(str, "api") });
 export const silences = pick<{ silences: Silence[] }>()({ silences: arr(silence) });
 
 const changed = pick<T.Changed>()({ kind: str, subject: str, service: or(str, ""), location: or(str, ""), before: or(str, ""), after: or(str, ""), effect: or(num, 0), text: or(str, "") });

@@ -58,12 +58,12 @@ function Rules({ list, reload, edit }: { list: Rule[]; reload(): void; edit(rule
             return (
               <li key={rule.name} class={rule.enabled ? "" : "off"}>
                 <div>
-                  <p class="row wrap"><b>{rule.name}</b><span class="tag">{KINDS[String(rule.when["kind"])]?.text ?? String(rule.when["kind"])}</span>{!rule.enabled && <span class="tag">off</span>}</p>
+                  <p class="row wrap"><b>{rule.name}</b><span class="tag">{KINDS[String(rule.when["kind"])]?.text ?? String(rule.when["kind"])}</span>{!rule.enabled && <span class="tag">off</span>}{rule.source === "config" && <span class="tag">from the configuration</span>}</p>
                   <p class="soft row wrap"><span class="row">{service === "*" ? "every service" : <><Dot service={service} />{service}</>}:</span>{ruleText(rule)}</p>
                 </div>
                 <button type="button" class="small" disabled={sending.busy} aria-label={`Switch ${rule.name} ${rule.enabled ? "off" : "on"}`} onClick={() => void turnTo(rule)}>{rule.enabled ? "Switch off" : "Switch on"}</button>
                 {KINDS[String(rule.when["kind"])] && <button type="button" class="small" aria-label={`Change ${rule.name}`} onClick={() => edit(rule)}>Change</button>}
-                <button type="button" class="small" disabled={sending.busy} aria-label={`Delete ${rule.name}`} onClick={() => void end(rule)}>Delete</button>
+                {rule.source !== "config" && <button type="button" class="small" disabled={sending.busy} aria-label={`Delete ${rule.name}`} onClick={() => void end(rule)}>Delete</button>}
               </li>
             );
           })}

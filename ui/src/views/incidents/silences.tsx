@@ -90,7 +90,7 @@ export function Silences({ list, reload }: { list: Silence[]; reload(): void }) 
                   <p class="row wrap"><span class={`tag ${state === "now" ? "sure" : ""}`}>{{ now: "holds", later: "to come", over: "over" }[state]}</span>{s.service && <b class="row"><Dot service={s.service} />{s.service}</b>}{s.rule && <span>rule <b>{s.rule}</b></span>}<span class="faint">{rangeText(isoTime(nsToMs(s.from_ns)), isoTime(nsToMs(s.until_ns)), zone.value, 0).replace(/(:\d\d):\d\d(?= |$)/g, "$1")}{state === "now" && `, ends ${formatAgo(nsToMs(s.until_ns), now)}`}</span></p>
                   {s.comment && <p class="soft">{s.comment}</p>}
                 </div>
-                <button type="button" class="small" disabled={sending.busy} aria-label={`${state === "over" ? "Delete" : "End"} the silence ${s.id}`} onClick={() => void end(s)}>{state === "over" ? "Delete" : "End"}</button>
+                {s.source !== "config" && <button type="button" class="small" disabled={sending.busy} aria-label={`${state === "over" ? "Delete" : "End"} the silence ${s.id}`} onClick={() => void end(s)}>{state === "over" ? "Delete" : "End"}</button>}
               </li>
             );
           })}
