@@ -10,7 +10,7 @@ ARGS ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*')
 
-.PHONY: setup build run demo test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import eval-patterns fuzz
+.PHONY: setup build run demo test test-rust test-clients lint bench bench-peers fault-test test-ui eval-import eval-patterns eval-incidents fuzz
 
 ## Install what building, running and testing need (idempotent; works offline once packages are cached)
 setup: build tests/clients/.ready
@@ -69,6 +69,10 @@ eval-patterns:
 	test -n "$(DATA)" || { echo "make eval-patterns DATA=folder that holds loghub-2k" >&2; exit 1; }
 	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) run --release --locked -p hypocenter-correlate --example pattern_quality
 	HYPOCENTER_DATA="$(abspath $(DATA))" $(CARGO) run --release --locked -p hypocenter-correlate --example pattern_cost
+
+## The demo's faults against a program that watches, in real time (ARGS: rates, faults, --calm, --train-ticket; see the script)
+eval-incidents: build
+	benches/incidents.py --binary "$(TARGET)/release/hypocenter" $(ARGS)
 
 ## Suspects for the labelled faults that DATA holds, by the product's API: AC@1/3/5, evidence, false leads
 eval-localization:
