@@ -19,8 +19,10 @@ const KEYS: [&str; 6] =
 
 const ROOT_G_NOISE: f64 = 2.0;
 const ROOT_G_HALF: f64 = 3.0;
-/// Below this strength nothing is said.
+/// Below this strength nothing is said; above the other, a machine counts for its side: one that is missing there would
+/// make the others' side the smaller one.
 const WORTH_TELLING: f64 = 0.1;
+const WORTH_COUNTING: f64 = 0.03;
 
 #[derive(Clone, Copy)]
 struct Side<'a> {
@@ -47,6 +49,9 @@ fn notice(question: &Question, key: &str) -> Option<EvidenceItem> {
     };
     let machines = if is_late { &late } else { &early };
     let wrong = machines.iter().max_by(|a, b| a.score.total_cmp(&b.score).then_with(|| b.machine.cmp(a.machine)))?;
+    if wrong.score < WORTH_TELLING {
+        return None;
+    }
     let (way, seems) = if is_late { ("ahead", "end after") } else { ("behind", "begin before") };
     Some(EvidenceItem {
         kind: EvidenceKind::Clock,
@@ -82,5 +87,5 @@ fn side<'a>(question: &Question<'a>, key: &str, skewed: fn(&AttributeRow) -> Cou
         let score = (now - before).max(0.0) * strength(g.max(0.0).sqrt() - ROOT_G_NOISE, ROOT_G_HALF);
         Side { machine, before, now, score }
     };
-    now.iter().map(machine).filter(|side| side.score >= WORTH_TELLING).collect()
+    now.iter().map(machine).filter(|side| side.score >= WORTH_COUNTING).collect()
 }
