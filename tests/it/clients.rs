@@ -32,7 +32,9 @@ fn shared() -> Arc<Readable> {
     static SHARED: Mutex<Weak<Readable>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Not one of those that the kernel gives: another program could get it before ours asks for it.
+        let first = 20_000 + (std::process::id() % 10_000) as u16;
+        let port = (first..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
         let (port_set, password_set) =
             (format!("storage.embedded.http_port={port}"), format!("storage.embedded.reader_password={PASSWORD}"));
         let program = Program::start_with(&["--set", &port_set, "--set", &password_set]);
