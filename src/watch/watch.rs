@@ -195,10 +195,18 @@ impl Watch {
         let mut beyond: BTreeMap<String, u64> = BTreeMap::new();
         for cluster in &clusters {
             let Some(place) = self.home(cluster, (&seen, &opens), &origins, now_ns, &mut events) else { continue };
+            let watched = self.incidents.iter().filter(|incident| incident.is_watched());
+            let elsewhere: Vec<(String, Symptom)> =
+                watched.flat_map(|it| it.symptoms.iter().map(|known| (it.id.clone(), known.clone()))).collect();
             let incident = &mut self.incidents[place];
             incident.add_origin(&cluster.origin);
             let (mut fresh, mut new) = (false, false);
             for symptom in cluster.symptoms.iter().map(|place| &seen[*place]) {
+                if !incident.symptoms.iter().any(|known| known.is(symptom))
+                    && elsewhere.iter().any(|(id, known)| *id != incident.id && known.is(symptom))
+                {
+                    continue;
+                }
                 let is_known_service = incident.services().contains(symptom.subject.service());
                 match incident.take(symptom) {
                     Taken::New => (fresh, new) = (fresh || !is_known_service, true),
@@ -380,11 +388,17 @@ impl Watch {
             follow::reopen(&mut self.incidents[place], now_ns, events);
             return Some(place);
         }
-        let symptoms = cluster.symptoms.iter().map(|place| &seen[*place]);
+        // What a gateway suffers from another incident says nothing of when, and where, this one began.
+        let is_known = |symptom: &Symptom| {
+            let watched = self.incidents.iter().filter(|incident| incident.is_watched());
+            watched.flat_map(|incident| &incident.symptoms).any(|known| known.is(symptom))
+        };
+        let symptoms: Vec<&Symptom> = cluster.symptoms.iter().map(|place| &seen[*place]).collect();
+        let own: Vec<&Symptom> = symptoms.iter().copied().filter(|symptom| !is_known(symptom)).collect();
         let mut incident = Incident { noticed_ns: now_ns, last_ns: now_ns, ..Incident::default() };
-        symptoms.for_each(|symptom| {
+        for symptom in if own.is_empty() { symptoms } else { own } {
             incident.take(symptom);
-        });
+        }
         let weak = self.incidents.iter().filter(|other| other.state == State::Suspected && !other.is_strong()).count();
         if !incident.is_worth_asking() || (weak >= WEAK_MAX && !incident.is_strong()) {
             return None;
