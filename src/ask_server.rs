@@ -14,13 +14,13 @@ const ANSWER_MAX: Duration = Duration::from_secs(120);
 pub(crate) struct ServerArgs {
     /// The server
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7700")]
-    endpoint: String,
+    pub(crate) endpoint: String,
     /// Tenant to ask for
     #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-    /// Header for the request, such as an authorization; may be given several times
+    pub(crate) tenant: Option<String>,
+    /// Header for every request, such as an authorization; may be given several times
     #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
+    pub(crate) headers: Vec<String>,
 }
 
 impl ServerArgs {

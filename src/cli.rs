@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::ask_server::ServerArgs;
 use crate::config::{self, Config, Sources};
 use crate::config_checks;
 use crate::demo_run::DemoArgs;
@@ -15,7 +16,6 @@ use crate::flow;
 use crate::import::ImportArgs;
 use crate::incidents_report::IncidentsArgs;
 use crate::locate_report::LocateArgs;
-use crate::mcp::McpArgs;
 
 /// OpenTelemetry-compatible collector and trace correlator: finds where a failure began.
 #[derive(Debug, Parser)]
@@ -50,7 +50,7 @@ enum Command {
     /// Say what is or was wrong: incidents, with who is to blame
     Incidents(IncidentsArgs),
     /// Let an assistant ask a running server: the Model Context Protocol over standard input and output
-    Mcp(McpArgs),
+    Mcp(ServerArgs),
     /// The embedded engine: install its library, or serve (used by `run`)
     Engine {
         #[command(subcommand)]

@@ -11,6 +11,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use crate::ask_server::ServerArgs;
+
 /// Longest wait for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 /// Answers that are waited for at once, and messages that wait behind them.
@@ -21,22 +23,8 @@ const MESSAGE_BYTES_MAX: usize = 4 << 20;
 const BROKEN: i32 = -32_603;
 const UNREADABLE: i32 = -32_700;
 
-/// Arguments of `hypocenter mcp`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct McpArgs {
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7700")]
-    endpoint: String,
-    /// Tenant to ask for
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-    /// Header for the requests, such as an authorization; may be given several times
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
-}
-
 /// Runs until the assistant closes our standard input.
-pub(crate) fn run(args: &McpArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
     let way = Arc::new(Way::new(args)?);
     let (queue, waiting) = sync_channel::<Value>(AT_ONCE);
     let waiting = Arc::new(Mutex::new(waiting));
@@ -96,7 +84,7 @@ struct Way {
 }
 
 impl Way {
-    fn new(args: &McpArgs) -> anyhow::Result<Way> {
+    fn new(args: &ServerArgs) -> anyhow::Result<Way> {
         let mut headers = Vec::new();
         for header in &args.headers {
             let (name, value) =

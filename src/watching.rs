@@ -19,6 +19,7 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
+use twox_hash::XxHash64;
 use view::View;
 use view::incidents::{INCIDENT, RULE, SILENCE};
 use view::patterns::PatternName;
@@ -398,9 +399,8 @@ impl Room<'_> {
 
 // Receivers tell incidents apart by their ids, whoever's they are.
 fn settings(tenant: &str) -> Settings {
-    let fold = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    let hash = tenant.bytes().fold(0x811c_9dc5, fold);
-    let mark = if tenant.is_empty() { String::new() } else { format!("{hash:08x}-") };
+    let hash = || XxHash64::oneshot(0, tenant.as_bytes()) >> 32;
+    let mark = if tenant.is_empty() { String::new() } else { format!("{:08x}-", hash()) };
     Settings { mark, ..Settings::default() }
 }
 

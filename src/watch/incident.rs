@@ -173,6 +173,10 @@ impl Incident {
         self.suspect().is_some_and(|suspect| suspect.service == service)
     }
 
+    pub(crate) fn has(&self, symptom: &Symptom) -> bool {
+        self.symptoms.iter().any(|known| known.is(symptom))
+    }
+
     /// Takes a symptom.
     pub(crate) fn take(&mut self, seen: &Symptom) -> Taken {
         self.last_ns = self.last_ns.max(seen.last_ns);

@@ -195,18 +195,12 @@ impl Watch {
         let mut beyond: BTreeMap<String, u64> = BTreeMap::new();
         for cluster in &clusters {
             let Some(place) = self.home(cluster, (&seen, &opens), &origins, now_ns, &mut events) else { continue };
-            let watched = self.incidents.iter().filter(|incident| incident.is_watched());
-            let elsewhere: Vec<(String, Symptom)> =
-                watched.flat_map(|it| it.symptoms.iter().map(|known| (it.id.clone(), known.clone()))).collect();
+            let joins = |symptom: &&Symptom| self.incidents[place].has(symptom) || !self.is_held(symptom);
+            let joining: Vec<&Symptom> = cluster.symptoms.iter().map(|place| &seen[*place]).filter(joins).collect();
             let incident = &mut self.incidents[place];
             incident.add_origin(&cluster.origin);
             let (mut fresh, mut new) = (false, false);
-            for symptom in cluster.symptoms.iter().map(|place| &seen[*place]) {
-                if !incident.symptoms.iter().any(|known| known.is(symptom))
-                    && elsewhere.iter().any(|(id, known)| *id != incident.id && known.is(symptom))
-                {
-                    continue;
-                }
+            for symptom in joining {
                 let is_known_service = incident.services().contains(symptom.subject.service());
                 match incident.take(symptom) {
                     Taken::New => (fresh, new) = (fresh || !is_known_service, true),
@@ -389,12 +383,8 @@ impl Watch {
             return Some(place);
         }
         // What a gateway suffers from another incident says nothing of when, and where, this one began.
-        let is_known = |symptom: &Symptom| {
-            let watched = self.incidents.iter().filter(|incident| incident.is_watched());
-            watched.flat_map(|incident| &incident.symptoms).any(|known| known.is(symptom))
-        };
         let symptoms: Vec<&Symptom> = cluster.symptoms.iter().map(|place| &seen[*place]).collect();
-        let own: Vec<&Symptom> = symptoms.iter().copied().filter(|symptom| !is_known(symptom)).collect();
+        let own: Vec<&Symptom> = symptoms.iter().copied().filter(|symptom| !self.is_held(symptom)).collect();
         let mut incident = Incident { noticed_ns: now_ns, last_ns: now_ns, ..Incident::default() };
         for symptom in if own.is_empty() { symptoms } else { own } {
             incident.take(symptom);
@@ -409,6 +399,11 @@ impl Watch {
         events.push(Event::Changed { id: incident.id.clone() });
         self.incidents.push_back(incident);
         Some(self.incidents.len() - 1)
+    }
+
+    // Whether an incident that is watched has it already.
+    fn is_held(&self, symptom: &Symptom) -> bool {
+        self.incidents.iter().any(|incident| incident.is_watched() && incident.has(symptom))
     }
 
     fn fold(&mut self, from: usize, into: usize, now_ns: i64, events: &mut Vec<Event>) {
